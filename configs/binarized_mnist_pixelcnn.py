@@ -1,0 +1,25 @@
+"""PixelCNN on the fixed binarised MNIST (Larochelle's files), 7 blocks of h=32.
+
+    python launch.py --config=configs/binarized_mnist_pixelcnn.py --workdir=runs/bmnist_pixelcnn
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.pixelcnn(config)
+    config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=16)
+    config.likelihood.update(name="bernoulli", levels=2)
+    config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=100, ema=0.999)
+    config.optim.clip_norm = 1.0
+    config.train.update(steps=9000, log_every=100, eval_every=3000, checkpoint_every=500)
+    config.train.sample_every = 3000
+    return common.variants(config, arg, smoke=smoke)
+
+
+def smoke(config: ConfigDict) -> None:
+    common.smoke(config)
+    config.model.update(features=8, blocks=1)

@@ -1,0 +1,111 @@
+"""What all configs share, and the strict parsing of a config's argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from genlab.errors import UserError, nearest
+
+
+def base() -> ConfigDict:
+    """Every key with its default; a config file changes what differs."""
+    config = ConfigDict()
+    config.seed = 0
+    config.task = ""
+    config.parallel = "jit"  # or pmap
+
+    config.data = data = ConfigDict()
+    data.source = "digits"  # tfds:<name>, folder:<path>
+    data.data_dir = ""  # of TFDS; "" is TFDS_DATA_DIR or TFDS's own default
+    data.download = True  # whether TFDS may download
+    data.image_size = 0  # side after resizing and centre-cropping; 0 keeps the native size
+    data.channels = 0  # 1 grey, 3 RGB, 0 native
+    data.upscale = False  # whether images smaller than image_size are enlarged or refused
+    data.on_broken = "stop"  # what a file that cannot be read does: stop or skip
+    data.batch_size = 32
+    data.train_split = "train"
+    data.valid_split = ""  # "" is `validation`, or one in ten held out of train_split
+    data.eval_split = "test"
+    data.resident_mb = 1024  # sets up to this size live on the device, larger ones stream
+
+    config.optim = optim = ConfigDict()
+    optim.name = "adam"  # any of Optax; further keys of this section go to it
+    optim.learning_rate = 1e-3
+    optim.schedule = "constant"  # cosine, linear, exponential
+    optim.warmup_steps = 0
+    optim.decay_steps = 0  # 0 is until train.steps
+    optim.end_scale = 0.0  # last learning rate over the first
+    optim.clip_norm = 0.0  # 0 is off
+    optim.ema = 0.0  # decay of averaged weights, 0 is off
+
+    config.train = train = ConfigDict()
+    train.steps = 1000
+    train.steps_per_call = 1  # steps in one lax.scan: large on GPU and TPU, 1 on CPU
+    train.log_every = 50
+    train.eval_every = 500  # 0 is at the end only, likewise below
+    train.checkpoint_every = 500
+    train.sample_every = 0
+    train.keep = 1  # newest checkpoints kept, besides the best
+    train.best_metric = ""  # of the validation split
+    train.best_mode = "min"
+    train.init_from = ""  # a workdir whose parameters to start from
+    train.tensorboard = True
+
+    config.eval = evaluation = ConfigDict()
+    evaluation.batch_size = 256
+    evaluation.weights = "ema"  # where kept; or raw
+    evaluation.step = "latest"  # or best, or a number
+
+    config.sample = sample = ConfigDict()
+    sample.count = 64
+    sample.batch_size = 64  # images drawn at once
+    sample.method = "auto"
+    sample.temperature = 1.0
+    sample.seed = 0
+    return config
+
+
+def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]) -> ConfigDict:
+    """The config as changed by the variants that its argument names, `a` or `a,b`.
+
+    Raises: UserError for a name that the config does not have.
+    """
+    for name in filter(None, (arg or "").split(",")):
+        if name not in known:
+            raise UserError(f"config argument {name!r} is unknown.{nearest(name, known)}")
+        known[name](config)
+    return config
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds on one core: real digits resized to the config's size and channels, few steps."""
+    config.data.update(
+        source="digits",
+        train_split="train[:256]",
+        valid_split="train[256:288]",
+        eval_split="test[:32]",
+        upscale=True,
+        batch_size=8,
+    )
+    config.train.update(
+        steps=6 * config.train.steps_per_call,
+        log_every=2 * config.train.steps_per_call,
+        eval_every=3 * config.train.steps_per_call,
+        checkpoint_every=3 * config.train.steps_per_call,
+        sample_every=0,
+        tensorboard=False,
+    )
+    config.eval.batch_size = 16
+    config.sample.update(count=4, batch_size=4)
+
+
+def pixelcnn(config: ConfigDict) -> None:
+    """The task and the sections that every PixelCNN config starts from."""
+    config.task = "autoregressive"
+    config.model = ConfigDict({"name": "masked.PixelCNN", "features": 32, "blocks": 7})
+    config.model.update(kernel=3, first_kernel=7, head=32, dropout=0.0)
+    config.model.update(patches=False, dtype="float32")
+    config.likelihood = ConfigDict({"name": "categorical", "levels": 256, "binarisation": "fixed"})
+    config.train.best_metric = "nll"

@@ -1,0 +1,25 @@
+"""PixelCNN on scikit-learn's 1,797 real 8x8 digits, at their 17 grey levels.
+
+    python launch.py --config=configs/digits_pixelcnn.py --workdir=runs/digits_pixelcnn
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.pixelcnn(config)
+    config.data.batch_size = 32
+    config.model.update(features=32, blocks=3, first_kernel=5, dropout=0.1)
+    config.likelihood.levels = 17
+    config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=50, ema=0.99)
+    config.optim.clip_norm = 1.0
+    config.train.update(steps=2000, eval_every=200, checkpoint_every=200, sample_every=500)
+    return common.variants(config, arg, smoke=smoke)
+
+
+def smoke(config: ConfigDict) -> None:
+    common.smoke(config)
+    config.model.update(features=8, blocks=1)

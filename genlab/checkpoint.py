@@ -1,0 +1,192 @@
+"""Saving and restoring through Orbax, with checks that Orbax leaves to us.
+
+A checkpoint is one composite: `state`, and `about` (the state's SHA-256, the config, versions and
+what else a resumed run needs). Orbax restores a flipped bit or another dtype without a word, so
+every restored state is compared with its target and with its digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from orbax.checkpoint import checkpoint_managers as policies
+
+from genlab.errors import UserError
+from genlab.state import Tree
+
+
+def digest(state: Tree) -> str:
+    """SHA-256 over the path, dtype, shape and bytes of every array of a host state."""
+    sha = hashlib.sha256()
+    for path, x in jax.tree_util.tree_leaves_with_path(state):
+        x = np.asarray(x)
+        sha.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
+        sha.update(np.ascontiguousarray(x).tobytes())
+    return sha.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of a workdir: the newest `keep`, and the best by one metric.
+
+    Readers (`write=False`) change nothing on disk.
+    """
+
+    def __init__(
+        self, workdir: str, metric: str = "", mode: str = "min", keep: int = 1, write: bool = False
+    ):
+        self.workdir, self.metric = workdir, metric
+        folder = Path(workdir).absolute() / "checkpoints"
+        common = {"best_fn": lambda m: m[metric], "best_mode": mode} if metric else {}
+        if write:
+            kept: list[Any] = [policies.LatestN(keep)]
+            if metric:
+                sign = -1.0 if mode == "min" else 1.0
+                kept.append(
+                    policies.BestN(
+                        get_metric_fn=lambda m: sign * m[metric],
+                        n=1,
+                        keep_checkpoints_without_metrics=False,
+                    )
+                )
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(kept),
+                cleanup_tmp_directories=True,  # left by a run that was killed while saving
+                **common,
+            )
+        else:
+            with _quiet():
+                options = ocp.CheckpointManagerOptions(read_only=True, **common)
+        handlers = {"state": ocp.StandardCheckpointHandler(), "about": ocp.JsonCheckpointHandler()}
+        try:
+            with _quiet():
+                self.manager = ocp.CheckpointManager(
+                    folder, options=options, item_handlers=handlers
+                )
+        except FileNotFoundError:
+            raise UserError(f"{workdir}: no checkpoint there; train it first.") from None
+
+    def save(self, state: Tree, about: dict[str, Any], metrics: dict[str, float] | None) -> None:
+        """Starts writing a host state; returns before it is on disk.
+
+        metrics: those of an evaluation at this very step, if there was one.
+        """
+        step = int(state.step)
+        if step in self.manager.all_steps():
+            return
+        about = about | {"sha256": digest(state)}
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(_as_dict(state)), about=ocp.args.JsonSave(about)
+        )
+        with _quiet():
+            self.manager.save(step, args=items, metrics=metrics)
+
+    def choose(self, which: str | int) -> int:
+        """The step meant by "latest", "best" or a number. Raises UserError if it is not there."""
+        steps = self.manager.all_steps()
+        if not steps:
+            raise UserError(f"{self.workdir}: no checkpoint there; train it first.")
+        if which == "latest":
+            return max(steps)
+        if which == "best":
+            found = self.manager.best_step()
+            if found is None:
+                raise UserError(
+                    f"{self.workdir}: no checkpoint has {self.metric!r}; take step='latest'."
+                )
+            return found
+        if str(which).isdigit() and int(which) in steps:
+            return int(which)
+        raise UserError(
+            f"{self.workdir}: no checkpoint {which!r}; there are 'latest', 'best' and "
+            f"{', '.join(map(str, sorted(steps)))}."
+        )
+
+    def about(self, step: int) -> dict[str, Any]:
+        """What was written beside the state of that step."""
+        return self._read(step, about=ocp.args.JsonRestore()).about
+
+    def restore(self, step: int, target: Tree) -> Tree:
+        """The state of that step as host arrays, in the structure of `target`.
+
+        Raises: UserError if it is damaged, or of another model.
+        """
+        shapes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+        wanted, found = _shapes(_as_dict(shapes)), _shapes(self._tree(step))
+        if wanted != found:
+            name = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+            raise UserError(
+                f"{self.workdir}: checkpoint {step} is of another model: {name[0]} is"
+                f" {found.get(name[0], 'absent')} there, {wanted.get(name[0], 'absent')} here."
+            )
+        items = self._read(
+            step, state=ocp.args.StandardRestore(_as_dict(shapes)), about=ocp.args.JsonRestore()
+        )
+        state = type(target)(**items.state)
+        if digest(state) != items.about["sha256"]:
+            raise UserError(self._damaged(step, "its digest does not match"))
+        return state
+
+    def _tree(self, step: int) -> Tree:
+        try:
+            with _quiet():
+                return self.manager.item_metadata(step).state.tree
+        except Exception as error:  # Orbax and TensorStore raise many kinds
+            raise UserError(self._damaged(step, type(error).__name__)) from error
+
+    def _read(self, step: int, **items: Any) -> Any:
+        try:
+            with _quiet():
+                return self.manager.restore(step, args=ocp.args.Composite(**items))
+        except Exception as error:
+            raise UserError(self._damaged(step, type(error).__name__)) from error
+
+    def _damaged(self, step: int, why: str) -> str:
+        others = [str(s) for s in self.manager.all_steps() if s != step]
+        rest = f"the others are {', '.join(others)}" if others else "there is no other"
+        return (
+            f"{self.workdir}/checkpoints/{step} is damaged ({why}); move it away to go on from"
+            f" an older one ({rest})."
+        )
+
+    def reached_preemption(self, step: int) -> bool:
+        """Whether the hosts have agreed to stop at this step; only under `jax.distributed`."""
+        return self.manager.reached_preemption(step)
+
+    def wait(self) -> None:
+        """Returns when everything saved is on disk. Raises what went wrong on the way."""
+        self.manager.wait_until_finished()
+
+    def close(self) -> None:
+        self.manager.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax warns, at length, of what its options imply."""
+    loudness = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(loudness)
+
+
+def _as_dict(state: Tree) -> dict[str, Tree]:
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+
+
+def _shapes(tree: Tree) -> dict[str, str]:
+    """{'params.model.kernel': 'float32[3,3]'}: the leaves, however the containers are spelled."""
+    return {
+        ".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path):
+            f"{np.dtype(x.dtype)}{list(x.shape)}"
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }  # fmt: skip

@@ -1,0 +1,125 @@
+"""Configs: network sections built by name, JSON and back, and the keys in which two differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+from ml_collections import ConfigDict
+
+from genlab.errors import UserError, nearest
+
+
+def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
+    """The network that a config section describes.
+
+    Args:
+      section: `name` is `file.Class` in `genlab/nn`; the other keys are fields of the class.
+      path: where the section stands in the config, for messages ("model").
+      given: fields that the task sets, not the config.
+
+    Raises: UserError naming the key, for an unknown name, an unknown key or a wrong type.
+    """
+    fields = section.to_dict()
+    name = str(fields.pop("name", ""))  # Flax would take it for the module's own name
+    file, _, cls = name.partition(".")
+    try:
+        network = getattr(importlib.import_module(f"genlab.nn.{file}"), cls)
+    except (ImportError, AttributeError, ValueError):
+        raise UserError(f"{path}.name: no network {name!r}.{nearest(name, networks())}") from None
+    types = typing.get_type_hints(network)
+    allowed = {f.name for f in dataclasses.fields(network)} - {"parent", "name", *given}
+    for key, value in fields.items():
+        if key not in allowed:
+            raise UserError(f"{path}.{key}: {name} has no such field.{nearest(key, allowed)}")
+        if not _fits(value, types[key]):
+            wanted = getattr(types[key], "__name__", types[key])
+            raise UserError(f"{path}.{key}: {value!r} is not {wanted}, which {name} needs.")
+    return network(**fields, **given)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    wanted = typing.get_origin(wanted) or wanted
+    if isinstance(value, bool) or wanted is bool:
+        return isinstance(value, bool) and wanted is bool
+    return isinstance(value, (int, float)) if wanted is float else isinstance(value, wanted)
+
+
+def networks() -> list[str]:
+    """Every `file.Class` in genlab/nn."""
+    found = []
+    for file in sorted(p.stem for p in (Path(__file__).parent / "nn").glob("[a-z]*.py")):
+        module = importlib.import_module(f"genlab.nn.{file}")
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, nn.Module):
+                if value.__module__ == module.__name__:
+                    found.append(f"{file}.{name}")
+    return found
+
+
+def to_json(config: ConfigDict) -> str:
+    """The whole config as indented JSON; tuples become lists."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """The config that `to_json` wrote, locked."""
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: restore(v) for k, v in value.items()}
+        return tuple(restore(v) for v in value) if isinstance(value, list) else value
+
+    return ConfigDict(restore(json.loads(text))).lock()
+
+
+def read(workdir: str) -> ConfigDict:
+    """The config of a run. Raises UserError if the workdir has none."""
+    path = Path(workdir) / "config.json"
+    try:
+        return from_json(path.read_text())
+    except OSError:
+        raise UserError(
+            f"{workdir}: no config.json there; name the workdir of a trained run, or train one."
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: not a config ({error}).") from None
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+    """{'data.batch_size': 16, ...}."""
+    out = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            out |= {f"{key}.{k}": v for k, v in flat(value).items()}
+        else:
+            out[key] = value
+    return out
+
+
+# What a resumed run may change: none of it alters the parameters that a step produces.
+FREE = ("sample.", "eval.", "parallel", "data.data_dir", "data.resident_mb")
+FREE_IN_TRAIN = ("train.init_from", "train.steps_per_call")  # the only fixed keys of `train`
+
+
+def identity_differences(old: ConfigDict, new: ConfigDict) -> list[str]:
+    """'key: old -> new' for each key that makes `new` another run than `old`.
+
+    `train.steps` may change unless the learning-rate schedule is measured in it.
+    """
+    was, now = flat(old), flat(new)
+    keys = [k for k in sorted(was.keys() | now.keys()) if was.get(k) != now.get(k)]
+    bound_to_steps = new.optim.schedule != "constant" and not new.optim.decay_steps
+    fixed = [
+        k
+        for k in keys
+        if not k.startswith(FREE)
+        and (not k.startswith("train.") or k in FREE_IN_TRAIN)
+        or (k == "train.steps" and bound_to_steps)
+    ]
+    return [f"{k}: {was.get(k)!r} -> {now.get(k)!r}" for k in fixed]

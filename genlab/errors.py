@@ -1,0 +1,29 @@
+"""What is told to a person in one line instead of a traceback."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable
+
+
+log = logging.getLogger("genlab")  # not absl's, which Orbax fills
+
+
+class UserError(Exception):
+    """Something the user can mend; the message is one line that says what to do."""
+
+    exit_code = 2
+
+
+class RunStopped(UserError):
+    """A run that could not go on, such as one whose loss is no longer finite."""
+
+    exit_code = 1
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """' Did you mean X?' for the closest choice, else ' Known: ...'."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(choices)}."

@@ -1,0 +1,51 @@
+"""Means over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab import data
+from genlab.noise import AXIS
+from genlab.parallel import Replicas
+from genlab.state import Tree
+
+
+def evaluator(
+    task: Any, split: data.Split, replicas: Replicas, batch_size: int, resident_mb: int, seed: int
+) -> Callable[[Tree], dict[str, float]]:
+    """A function from a replicated state to {name: mean over the split}.
+
+    Noise (dynamic binarisation, latents) is the same at every evaluation.
+    """
+    size = -(-min(batch_size, len(split)) // replicas.count) * replicas.count
+    feed = data.feed(split, replicas, resident_mb)
+    key = jax.random.fold_in(jax.random.key(seed), 2)
+
+    def call(number: jax.Array, shared: Any, part: dict[str, jax.Array]) -> Any:
+        state, images = shared
+        part = jax.tree.map(lambda x: x[0], part)  # one step a call
+        batch = feed.fetch(images, part)
+        found = task.evaluate(state, batch, jax.random.fold_in(key, number))
+        mask = part["mask"]
+        # where, not a product: a padded row may hold a NaN.
+        sums = {name: jnp.sum(jnp.where(mask > 0, x, 0.0)) for name, x in found.items()}
+        return number + 1, jax.lax.psum((sums, mask.sum()), AXIS)
+
+    compiled = replicas.compile(call)
+
+    def run(state: Tree) -> dict[str, float]:
+        number, seen = replicas.replicate(np.int32(0)), []
+        for part in feed.calls(data.evaluation_rows(size, len(split))):
+            number, sums = compiled(number, (state, feed.shared), part)
+            seen.append(replicas.first(sums))
+        seen = jax.device_get(seen)
+        count = sum(float(c) for _, c in seen)
+        means = {name: sum(float(s[name]) for s, _ in seen) / count for name in seen[0][0]}
+        return means | (task.summarise(means) if hasattr(task, "summarise") else {})
+
+    return run

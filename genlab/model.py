@@ -1,0 +1,177 @@
+"""A trained model for scripts: `genlab.restore(workdir)`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from genlab import config as configs
+from genlab import parallel
+from genlab import task as tasks
+from genlab.checkpoint import Checkpoints
+from genlab.errors import UserError
+from genlab.state import State
+from genlab.task import Spec
+
+
+def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> Model:
+    """The model that a run has trained; needs nothing but its workdir.
+
+    Args:
+      step: "latest", "best" (by config.train.best_metric) or the number of a kept checkpoint.
+      weights: "ema" (averaged where the run keeps an average) or "raw".
+
+    Raises: UserError if there is no such checkpoint, or it is damaged.
+    """
+    if weights not in ("ema", "raw"):
+        raise UserError(f"weights={weights!r}: take 'ema' or 'raw'.")
+    config = configs.read(workdir)
+    checkpoints = Checkpoints(workdir, config.train.best_metric, config.train.best_mode)
+    try:
+        chosen = checkpoints.choose(step)
+        about = checkpoints.about(chosen)
+        spec = Spec(tuple(about["shape"]), tuple(about["classes"]))
+        task = tasks.load(config, spec)
+        state = checkpoints.restore(chosen, abstract_state(task, spec))
+    finally:
+        checkpoints.close()
+    used = weights if state.ema else "raw"
+    state = jax.tree.map(jnp.asarray, state.with_weights(used))
+    return Model(config, chosen, used, task, state, workdir)
+
+
+def abstract_state(task: Any, spec: Spec) -> State:
+    """The shapes and dtypes of a task's state, without computing it."""
+    batch = {
+        "image": jax.ShapeDtypeStruct((1, *spec.shape), jnp.uint8),
+        "label": jax.ShapeDtypeStruct((1,), jnp.int32),
+    }
+    return jax.eval_shape(lambda batch: task.init(jax.random.key(0), batch), batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """config, step, task and state are the pure parts, for scripts that go further.
+
+    state holds the weights that were asked for; `weights` says which those are.
+    """
+
+    config: ConfigDict
+    step: int
+    weights: str
+    task: Any
+    state: State
+    workdir: str
+
+    def with_config(self, config: ConfigDict) -> Model:
+        """This model with other sampling settings."""
+        return dataclasses.replace(self, config=config)
+
+    def sample(
+        self,
+        key: jax.Array,
+        count: int,
+        method: str | None = None,
+        temperature: float | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """u8[count,H,W,C]. Image i depends on (key, i) alone, so fewer are the first of more."""
+        if count < 1:
+            raise UserError(f"sample.count={count}: take 1 or more.")
+        drawn = self._in_chunks(
+            self.compiled("sample", method or self.config.sample.method),
+            (),
+            key,
+            count,
+            self._temperature(temperature),
+            progress=progress,
+        )
+        return drawn
+
+    def complete(
+        self,
+        key: jax.Array,
+        images: np.ndarray,
+        known: np.ndarray,
+        method: str | None = None,
+        temperature: float | None = None,
+    ) -> np.ndarray:
+        """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew."""
+        run = self.compiled("complete", method or self.config.sample.method)
+        given = (np.asarray(images), np.broadcast_to(known, images.shape))
+        return self._in_chunks(run, given, key, len(images), self._temperature(temperature))
+
+    def log_prob(self, images: np.ndarray, key: jax.Array | None = None) -> np.ndarray:
+        """u8[N,H,W,C] -> f32[N], nats."""
+        run, size = self.compiled("log_prob"), self.config.sample.batch_size
+        key = jax.random.key(0) if key is None else key
+        found = []
+        for start in range(0, len(images), size):
+            chunk = _pad(np.asarray(images[start : start + size]), size)
+            found.append(np.asarray(run(self.state, chunk, jax.random.fold_in(key, start))))
+        return np.concatenate(found)[: len(images)]
+
+    def _temperature(self, temperature: float | None) -> np.float32:
+        value = self.config.sample.temperature if temperature is None else temperature
+        if not value > 0:
+            raise UserError(f"sample.temperature={value}: take a number above 0.")
+        return np.float32(value)
+
+    def _in_chunks(
+        self,
+        run: Callable[..., jax.Array],
+        arrays: tuple[np.ndarray, ...],
+        key: jax.Array,
+        count: int,
+        *more: Any,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Runs one compiled program on `sample.batch_size` images at a time, the last padded.
+
+        One shape for any count: another shape may round another way, and so draw another image.
+        """
+        size, found = self.config.sample.batch_size, []
+        for start in tqdm(range(0, count, size), unit="batch", disable=None if progress else True):
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + np.arange(size))
+            chunk = [_pad(x[start : start + size], size) for x in arrays]
+            found.append(np.asarray(run(self.state, keys, *chunk, *more)))
+        return np.concatenate(found)[:count]
+
+    def compiled(self, capability: str, method: str | None = None) -> Callable[..., Any]:
+        """The task's method of that name, compiled for one device.
+
+        Raises: UserError naming the families that have it, if this one has not.
+        """
+        if not hasattr(self.task, capability):
+            having = ", ".join(tasks.families_with(capability)) or "none yet"
+            raise UserError(
+                f"{self.config.task} has no {capability}; families that have it: {having}."
+            )
+        return _compile(self.task, capability, method)
+
+
+@functools.lru_cache(maxsize=16)
+def _compile(task: Any, capability: str, method: str | None) -> Callable[..., Any]:
+    call = getattr(task, capability)
+    if method is None:
+        return parallel.on_one_device(call)
+
+    def with_method(state: State, keys: jax.Array, *rest: jax.Array) -> jax.Array:
+        *arrays, temperature = rest
+        return call(state, keys, *arrays, method=method, temperature=temperature)
+
+    return parallel.on_one_device(with_method)
+
+
+def _pad(images: np.ndarray, size: int) -> np.ndarray:
+    """[N,...] -> [size,...], the last one repeated."""
+    return images[np.minimum(np.arange(size), len(images) - 1)]

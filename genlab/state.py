@@ -1,0 +1,51 @@
+"""What training carries from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+Tree = Any  # a pytree of arrays
+
+
+@struct.dataclass
+class State:
+    """Every field but the counters is a dict keyed by player.
+
+    step: i32[], ticked by the trainer alone.  attempt: i32[], which try at this run it is; it is
+    part of every step's key.  params: trainable.  opt: optimizer states.  stats: other variables
+    (moving averages, fitted densities).  ema: averaged parameters of the players that keep them.
+    """
+
+    step: jax.Array
+    attempt: jax.Array
+    params: dict[str, Tree]
+    opt: dict[str, Tree]
+    stats: dict[str, Tree]
+    ema: dict[str, Tree]
+
+    @classmethod
+    def create(
+        cls,
+        params: dict[str, Tree],
+        optimizers: dict[str, optax.GradientTransformation],
+        stats: dict[str, Tree] | None = None,
+        averaged: tuple[str, ...] = (),
+    ) -> State:
+        """A state at step 0; `averaged` names the players that keep an EMA."""
+        return cls(
+            step=jnp.int32(0),
+            attempt=jnp.int32(0),
+            params=params,
+            opt={player: tx.init(params[player]) for player, tx in optimizers.items()},
+            stats=stats or {},
+            ema={player: jax.tree.map(jnp.copy, params[player]) for player in averaged},
+        )
+
+    def with_weights(self, weights: str) -> State:
+        """This state with averaged parameters where kept ("ema"), or as it is ("raw")."""
+        return self.replace(params={**self.params, **self.ema}) if weights == "ema" else self

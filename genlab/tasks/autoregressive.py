@@ -1,0 +1,181 @@
+"""Autoregressive models: log p(x) is the sum over pixels of log p(x_t | x_<t), exactly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from genlab import config as configs
+from genlab import likelihoods, noise, optim, sampling, updates
+from genlab.errors import UserError
+from genlab.likelihoods import Likelihood
+from genlab.state import State, Tree
+from genlab.task import Spec
+
+PLAYER = "model"
+Batch = updates.Batch
+
+
+@dataclass(frozen=True)
+class Task:
+    """network: with a `cache` collection for samplers.  shape: (H, W, C) of its images."""
+
+    network: nn.Module
+    likelihood: Likelihood
+    binarisation: str
+    optimizer: optax.GradientTransformation
+    ema: float
+    shape: tuple[int, int, int]
+
+    units = {
+        "nll": "nats per image",
+        "bits_per_dim": "bits per dimension",
+        "mse": "squared error per pixel on [0,1]",
+    }
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
+        params = self.network.init(key, x)["params"]
+        averaged = (PLAYER,) if self.ema else ()
+        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
+        """One descent on the mean loss per dimension."""
+        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+
+    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+        values_key, dropout_key = jax.random.split(key)
+        values = self._values(batch, values_key)
+        found = self._measure(params, values, {"dropout": dropout_key})
+        means = {name: x.mean() for name, x in found.items()}
+        loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
+        return loss, (means | self.summarise(means), {})
+
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values."""
+        return self._measure(state.params[PLAYER], self._values(batch, key))
+
+    def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
+        """Bits per dimension of the mean negative log-likelihood."""
+        if "nll" not in means:
+            return {}
+        return {"bits_per_dim": likelihoods.bits_per_dim(means["nll"], self.shape)}
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the likelihood is a likelihood of."""
+        kind = type(self.likelihood).__name__
+        if not self.likelihood.exact:
+            return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
+        seen = {"likelihood": kind, "levels": self.likelihood.levels, "estimate": "exact"}
+        return seen | ({"binarisation": self.binarisation} if self.likelihood.levels == 2 else {})
+
+    def log_prob(self, state: State, images: jax.Array, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats (of stochastically binarised
+        images: of one draw of them by `key`)."""
+        if not self.likelihood.exact:
+            raise UserError("log_prob: a grey_value model has no likelihood; train another one.")
+        return -self.evaluate(state, {"image": images}, key)["nll"]
+
+    def sample(
+        self,
+        state: State,
+        keys: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """key[B] -> u8[B,H,W,C], drawn from a blank image pixel by pixel."""
+        images = jnp.zeros((keys.shape[0], *self.shape), jnp.uint8)
+        known = jnp.zeros(images.shape, bool)
+        return self.complete(state, keys, images, known, method, temperature)
+
+    def complete(
+        self,
+        state: State,
+        keys: jax.Array,
+        images: jax.Array,
+        known: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """Draws the pixels that are not known given those before them.
+
+        Args: images u8[B,H,W,C], known bool[B,H,W,C].
+        Returns: u8[B,H,W,C]; known pixels are those of `images`, untouched.
+        """
+        network, method = sampling.prepare(self.network, method)
+        levels = self.likelihood.levels
+        given = likelihoods.quantise(images, levels)
+        params = state.params[PLAYER]
+        drawn = sampling.raster(
+            network, params, self.likelihood, keys, given, known, method, temperature
+        )
+        return jnp.where(known, images, likelihoods.dequantise(drawn, levels))
+
+    def predict(self, state: State, images: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> u8[B,H,W,C]: each pixel's mean given the true pixels before it."""
+        levels = self.likelihood.levels
+        params = self._apply(state.params[PLAYER], likelihoods.quantise(images, levels))
+        return likelihoods.dequantise(self.likelihood.mean(params), levels)
+
+    def pictures(self, model: Any, images: np.ndarray, key: jax.Array) -> dict[str, Any]:
+        """Figures of u8[B,H,W,C]: {name: ([(title, u8[B,H,W,C])], note)}."""
+        levels = self.likelihood.levels
+        shown = np.asarray(likelihoods.dequantise(likelihoods.quantise(images, levels), levels))
+        upper = np.arange(self.shape[0])[:, None, None] < self.shape[0] // 2  # bool[H,1,1]
+        drawn = [
+            (f"completion {i + 1}", model.complete(jax.random.fold_in(key, i), shown, upper))
+            for i in range(3)
+        ]
+        prediction = np.asarray(model.compiled("predict")(model.state, shown))
+        return {
+            "one_step_prediction": (
+                [("original", shown), ("one-step\nprediction", prediction)],
+                "Each pixel's mean given the true pixels before it: prediction, not generation.",
+            ),
+            "completions": (
+                [("original", shown), ("given", np.where(upper, shown, 64)), *drawn],
+                "The upper half is given; the lower half is drawn pixel by pixel.",
+            ),
+        }
+
+    def _values(self, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> i32[B,H,W,C] levels, binarised by draws if configured."""
+        images = batch["image"]
+        if self.binarisation == "stochastic":
+            return (noise.uniform(key, images.shape) < images / 255.0).astype(jnp.int32)
+        return likelihoods.quantise(images, self.likelihood.levels)
+
+    def _apply(self, params: Tree, values: jax.Array, rngs: Any = None) -> jax.Array:
+        x = likelihoods.centre(values, self.likelihood.levels)  # f32[B,H,W,C]
+        return self.network.apply({"params": params}, x, train=rngs is not None, rngs=rngs)
+
+    def _measure(
+        self, params: Tree, values: jax.Array, rngs: dict[str, jax.Array] | None = None
+    ) -> dict[str, jax.Array]:
+        found = self._apply(params, values, rngs)  # f32[B,H,W,C,outputs]
+        if not self.likelihood.exact:
+            return {"mse": self.likelihood.squared_error(found, values).mean((1, 2, 3))}
+        return {"nll": -self.likelihood.log_prob(found, values).sum((1, 2, 3))}  # f32[B]
+
+
+def make(config: ConfigDict, spec: Spec) -> Task:
+    """The task of a config, for images of that shape."""
+    likelihood = likelihoods.make(config.likelihood)
+    return Task(
+        network=configs.build(config.model, "model", outputs=likelihood.outputs),
+        likelihood=likelihood,
+        binarisation=config.likelihood.binarisation,
+        optimizer=optim.make(config.optim, config.train.steps),
+        ema=config.optim.ema,
+        shape=spec.shape,
+    )

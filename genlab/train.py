@@ -1,0 +1,320 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from genlab import config as configs
+from genlab import data, evaluate, gallery, parallel, report
+from genlab import task as tasks
+from genlab.checkpoint import Checkpoints
+from genlab.errors import RunStopped, UserError, nearest
+from genlab.model import Model, abstract_state, restore
+from genlab.parallel import Replicas
+from genlab.state import State, Tree
+
+IN_FLIGHT = 8  # calls handed to the device before the host waits for one
+
+
+def check(config: ConfigDict) -> None:
+    """Raises UserError for a `train` section that cannot be carried out."""
+    train = config.train
+    for key in ("steps", "steps_per_call", "log_every", "keep"):
+        if train[key] < 1:
+            raise UserError(f"train.{key}={train[key]}: take 1 or more.")
+    for key in ("steps", "log_every", "eval_every", "checkpoint_every", "sample_every"):
+        if train[key] % train.steps_per_call:
+            raise UserError(
+                f"train.{key}={train[key]} is not a multiple of"
+                f" train.steps_per_call={train.steps_per_call}."
+            )
+    if train.best_mode not in ("min", "max"):
+        raise UserError(f"train.best_mode: {train.best_mode!r}?{nearest('', ('min', 'max'))}")
+    if config.sample.count < 1:
+        raise UserError(f"sample.count={config.sample.count}: take 1 or more.")
+
+
+def train(config: ConfigDict, workdir: str) -> None:
+    """Trains to `config.train.steps`, going on from the workdir's newest checkpoint if any.
+
+    Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
+    """
+    check(config)
+    replicas = parallel.replicas(config.parallel)
+    _refuse_another_run(config, workdir)
+    sets = data.load(config.data)
+    task = tasks.load(config, sets.spec)
+    replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
+    Run(config, Path(workdir), replicas, sets, task).go()
+
+
+def _refuse_another_run(config: ConfigDict, workdir: str) -> None:
+    """A workdir with checkpoints goes on as the run it is, or not at all."""
+    if not (Path(workdir) / "config.json").exists():
+        return
+    differing = configs.identity_differences(configs.read(workdir), config)
+    if differing and any((Path(workdir) / "checkpoints").glob("[0-9]*")):
+        raise UserError(
+            f"{workdir} holds another run ({'; '.join(differing)});"
+            " take those values or another workdir."
+        )
+
+
+class Run:
+    """One start of a run: what it needs, and the loop."""
+
+    def __init__(
+        self, config: ConfigDict, workdir: Path, replicas: Replicas, sets: data.Data, task: Any
+    ):
+        self.config, self.workdir, self.replicas = config, workdir, replicas
+        self.sets, self.task = sets, task
+        self.window: dict[str, list[float]] = {}  # metrics since the last line
+        self.best: dict[str, float] = {}
+        self.saved: int | None = None
+        self.signal: int | None = None
+
+    def go(self) -> None:
+        """From the newest checkpoint, or from scratch, to the last step or a signal."""
+        config, train = self.config, self.config.train
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        self.checkpoints = Checkpoints(
+            str(self.workdir), train.best_metric, train.best_mode, train.keep, write=True
+        )
+        state, step = self._begin()
+        if step >= train.steps:
+            return print(f"{self.workdir} is at step {step} of {train.steps}: nothing to train.")
+        if jax.process_index() == 0:
+            report.write_atomically(self.workdir / "config.json", configs.to_json(config))
+        self.report = report.Report(self.workdir, train.steps, step, train.tensorboard)
+        sizes = report.counts(state.params, state.stats)
+        if self.report.active:
+            report.append(self.workdir / "runs.jsonl", report.start_of_run(sizes))
+        if step:
+            self.report.event("resume", step=step)
+            self.report.say(f"resuming {self.workdir} at step {step}")
+        self._catch_signals()
+        try:
+            self._loop(self.replicas.replicate(state), step)
+        finally:
+            self.report.close()
+            self.checkpoints.close()
+
+    def _begin(self) -> tuple[State, int]:
+        """The host state to start from, and its step; trims lines written after it."""
+        steps = self.checkpoints.manager.all_steps()
+        for name in ("metrics.jsonl", "events.jsonl"):
+            if jax.process_index() == 0:
+                report.trim(self.workdir / name, max(steps, default=-1))
+        if steps:
+            step = max(steps)
+            state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
+            about = self.checkpoints.about(step)
+            self.window, self.best, self.saved = about["window"], about["best"], step
+            return state, step
+        return self._initialised_from(initial_state(self.task, self.sets, self.config.seed)), 0
+
+    def _initialised_from(self, state: State) -> State:
+        """The state with the parameters of the run that `train.init_from` names."""
+        source = self.config.train.init_from
+        if not source:
+            return state
+        params = jax.device_get(restore(source, weights="raw").state.params)
+        spell = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
+        if spell(params) != spell(state.params):
+            raise UserError(
+                f"train.init_from={source}: its parameters have other names or shapes than this"
+                " model's; take the same model section."
+            )
+        return state.replace(params=params, ema={player: params[player] for player in state.ema})
+
+    def _loop(self, state: Tree, step: int) -> None:
+        config, train = self.config, self.config.train
+        n, size = len(self.sets.train), config.data.batch_size
+        feed = data.feed(self.sets.train, self.replicas, config.data.resident_mb)
+        call = compile_steps(self.task, self.replicas, feed, config)
+        rows = data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
+        self.evaluate = evaluate.evaluator(
+            self.task,
+            self.sets.valid,
+            self.replicas,
+            config.eval.batch_size,
+            config.data.resident_mb,
+            config.seed,
+        )
+        due = lambda every: every > 0 and step % every == 0  # noqa: E731
+        pending: deque[tuple[int, Any]] = deque()
+        for part in feed.calls(rows):
+            state, metrics = call(state, feed.shared, part)
+            pending.append((step, metrics))
+            step += train.steps_per_call
+            self.report.advance(train.steps_per_call)
+            if len(pending) > IN_FLIGHT:
+                jax.block_until_ready(pending[-IN_FLIGHT][1])
+            last, stop = step >= train.steps, self._should_stop(step)
+            if due(train.log_every) or due(train.checkpoint_every) or due(train.eval_every) or (
+                last or stop
+            ):
+                self._collect(pending)
+            if due(train.log_every):
+                means = {name: float(np.mean(x)) for name, x in self.window.items()}
+                self.report.metrics(step, step * size / n, "train", means)
+                self.window = {}
+            found = self._validate(state, step, n) if due(train.eval_every) or last else None
+            best = self._note_if_best(step, found)
+            if best or due(train.checkpoint_every) or last or stop:
+                self._save(state, step, found)
+            if due(train.sample_every) or last:
+                self._draw(state, step, last)
+            if stop and not last:
+                return self._leave(step)
+        self._finish(step)
+
+    def _collect(self, pending: deque[tuple[int, Any]]) -> None:
+        """Brings metrics to the host, and stops the run at the first that is not finite."""
+        while pending:
+            first, metrics = pending.popleft()
+            values = jax.device_get(self.replicas.first(metrics))  # {name: f32[steps_per_call]}
+            for offset in range(self.config.train.steps_per_call):
+                for name, series in values.items():
+                    value = float(series[offset])
+                    if not math.isfinite(value):
+                        self._stop(first + offset + 1, name, value)
+                    self.window.setdefault(name, []).append(value)
+
+    def _stop(self, step: int, name: str, value: float) -> None:
+        self.checkpoints.wait()
+        self.report.event("not_finite", step=step, metric=name, value=str(value))
+        kept = (
+            f"the last good checkpoint is step {self.saved}" if self.saved is not None
+            else "no checkpoint was saved yet"
+        )  # fmt: skip
+        raise RunStopped(
+            f"{self.workdir}: {name} is {value} at step {step}; {kept}. Lower optim.learning_rate"
+            " or set optim.clip_norm."
+        )
+
+    def _validate(self, state: Tree, step: int, n: int) -> dict[str, float]:
+        weights = _weights(self.config, state)
+        found = self.evaluate(state.with_weights(weights))
+        epoch = step * self.config.data.batch_size / n
+        self.report.metrics(step, epoch, "valid", found)
+        bad = [name for name, value in found.items() if not math.isfinite(value)]
+        if bad:
+            self._stop(step, f"valid {bad[0]}", found[bad[0]])
+        metric = self.config.train.best_metric
+        if metric and metric not in found:
+            raise UserError(f"train.best_metric: no metric {metric!r}.{nearest(metric, found)}")
+        return found
+
+    def _note_if_best(self, step: int, found: dict[str, float] | None) -> bool:
+        """Whether these are the best validation metrics so far; remembers them if so."""
+        metric = self.config.train.best_metric
+        if not found or not metric:
+            return False
+        sign = 1.0 if self.config.train.best_mode == "min" else -1.0
+        if self.best and sign * found[metric] >= sign * self.best["value"]:
+            return False
+        self.best = {"step": step, "value": found[metric]}
+        return True
+
+    def _save(self, state: Tree, step: int, found: dict[str, float] | None) -> None:
+        host = jax.device_get(self.replicas.first(state))
+        for path, x in jax.tree_util.tree_leaves_with_path(host):
+            if not np.all(np.isfinite(x)):  # a state that is not finite is never saved
+                self._stop(step, jax.tree_util.keystr(path), float("nan"))
+        about = {
+            "config": json.loads(configs.to_json(self.config)),
+            "shape": list(self.sets.spec.shape),
+            "classes": list(self.sets.spec.classes),
+            "versions": report.versions(),
+            "window": self.window,
+            "best": self.best,
+        }
+        self.checkpoints.save(host, about, found)
+        self.saved = step
+
+    def _draw(self, state: Tree, step: int, last: bool) -> None:
+        """A grid of samples; at the end, the figures of the family and the loss curves."""
+        if not self.report.active:
+            return
+        weights = _weights(self.config, state)
+        one = self.replicas.first(state).with_weights(weights)
+        model = Model(self.config, step, weights, self.task, one, str(self.workdir))
+        for name, picture in gallery.progress(model):
+            self.report.image(step, name, picture)
+        if last:
+            gallery.finale(model, self.sets.valid)
+
+    def _catch_signals(self) -> None:
+        """SIGTERM (a preempted job) and the first Ctrl-C: finish the call, save, leave."""
+        if jax.process_count() > 1:
+            return  # jax.distributed tells all hosts at the same step
+
+        def note(number: int, _: Any) -> None:
+            self.signal = number
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        signal.signal(signal.SIGTERM, note)
+        signal.signal(signal.SIGINT, note)
+
+    def _should_stop(self, step: int) -> bool:
+        if jax.process_count() > 1:
+            return self.checkpoints.reached_preemption(step)
+        return self.signal is not None
+
+    def _leave(self, step: int) -> None:
+        self.checkpoints.wait()
+        self.report.event("preempted", step=step)
+        self.report.say(
+            f"stopped by a signal and saved at step {step}; the same command resumes:"
+            f" python launch.py --workdir={self.workdir}"
+        )
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def _finish(self, step: int) -> None:
+        self.checkpoints.wait()
+        self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
+
+
+def initial_state(task: Any, sets: data.Data, seed: int) -> State:
+    """The host state at step 0."""
+    key = jax.random.fold_in(jax.random.key(seed), 0)
+    return jax.device_get(parallel.on_one_device(task.init)(key, sets.train.read(np.arange(1))))
+
+
+def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: ConfigDict) -> Any:
+    """(state, shared, split) -> (state, {name: f32[steps_per_call]}), compiled for all replicas.
+
+    The key of a step depends on (seed, attempt, step) alone, so a resumed run draws what an
+    uninterrupted one would have drawn.
+    """
+    loop_key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    scan = config.train.steps_per_call
+
+    def one(state: State, shared: Any, part: Any) -> tuple[State, Any]:
+        key = jax.random.fold_in(jax.random.fold_in(loop_key, state.attempt), state.step)
+        state, metrics = task.step(state, feed.fetch(shared, part), key)
+        return state.replace(step=state.step + 1), metrics
+
+    def call(state: State, shared: Any, parts: Any) -> tuple[State, Any]:
+        if scan == 1:  # not a loop: XLA's CPU convolutions lose their fast path inside one
+            state, metrics = one(state, shared, jax.tree.map(lambda x: x[0], parts))
+            return state, jax.tree.map(lambda x: jnp.asarray(x)[None], metrics)
+        return jax.lax.scan(lambda s, part: one(s, shared, part), state, parts)
+
+    return replicas.compile(call)
+
+
+def _weights(config: ConfigDict, state: Tree) -> str:
+    return config.eval.weights if state.ema else "raw"

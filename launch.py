@@ -1,0 +1,47 @@
+"""Train, evaluate, sample, summarise and benchmark: the one command line of genlab.
+
+python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
+python launch.py --workdir=runs/pixelcnn --mode=eval
+python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from genlab import benchmark, cli, modes, parallel, train
+from genlab.errors import UserError
+
+MODES = {
+    "train": train.train,
+    "eval": modes.evaluate_split,
+    "sample": modes.sample,
+    "summary": modes.summary,
+    "benchmark": benchmark.benchmark,
+}
+NEED_A_WORKDIR = ("train", "eval", "sample")
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
+flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
+flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")
+flags.DEFINE_integer("processes", 1, "Processes that train together; with --coordinator.")
+flags.DEFINE_integer("process", 0, "Which of them this one is; with --coordinator.")
+
+
+def main(_: Sequence[str]) -> None:
+    def act() -> None:
+        cli.choice("mode", FLAGS.mode, MODES)
+        if FLAGS.mode in NEED_A_WORKDIR and not FLAGS.workdir:
+            raise UserError(f"--mode={FLAGS.mode} needs --workdir.")
+        parallel.keep_freed_memory()
+        parallel.join_hosts(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
+        MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
+
+    cli.in_one_line(act)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=cli.parse)
