@@ -1,0 +1,65 @@
+"""Shared by the tests: tiny configs, one trained run, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # configs/ and genlab/ are run from the checkout
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from configs import common  # noqa: E402
+from ml_collections import ConfigDict  # noqa: E402
+
+SHARED = ROOT.parent / "shared" / "data"  # real sets, where a checkout has them beside it
+
+
+def tiny_config() -> ConfigDict:
+    """A PixelCNN small enough to compile in a second, on a few real digits."""
+    config = common.base()
+    common.pixelcnn(config)
+    common.smoke(config)
+    config.model.update(features=4, blocks=1, first_kernel=3, head=4)
+    config.likelihood.levels = 4
+    config.data.update(train_split="train[:40]", valid_split="train[40:56]", eval_split="test[:20]")
+    config.optim.update(ema=0.9, clip_norm=1.0)
+    return config
+
+
+@pytest.fixture
+def config() -> ConfigDict:
+    return tiny_config()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The workdir of a finished tiny run; read it, do not write to it."""
+    from genlab import train
+
+    workdir = str(tmp_path_factory.mktemp("trained"))
+    train.train(tiny_config(), workdir)
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def launch() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """launch(*args, **environment) -> the finished process of `python launch.py *args`."""
+
+    def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "launch.py", *args],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,36 @@
+"""Trains a tiny model for ten steps and prints its losses as JSON: run by test_parallel.
+
+    python tests/parallel_run.py <mode> <workdir> [coordinator processes process]
+"""
+
+import json
+import sys
+
+import jax
+from configs import common
+from ml_collections import ConfigDict
+
+from genlab import parallel, train
+
+
+def config(mode: str) -> ConfigDict:
+    """Dropout, drawn binarisation and plain SGD: a gradient that is n times too large shows."""
+    found = common.base()
+    common.pixelcnn(found)
+    common.smoke(found)
+    found.parallel = mode
+    found.data.batch_size = 16
+    found.model.update(features=4, blocks=1, first_kernel=3, head=4, dropout=0.3)
+    found.likelihood.update(name="bernoulli", levels=2, binarisation="stochastic")
+    found.optim = ConfigDict({**found.optim.to_dict(), "name": "sgd", "learning_rate": 0.5})
+    found.optim.ema = 0.9
+    found.train.update(steps=10, log_every=1, eval_every=5, checkpoint_every=10)
+    return found
+
+
+if __name__ == "__main__":
+    mode, workdir, *hosts = sys.argv[1:]
+    if hosts:
+        parallel.join_hosts(hosts[0], int(hosts[1]), int(hosts[2]))
+    train.train(config(mode), workdir)
+    print(json.dumps({"devices": jax.device_count(), "processes": jax.process_count()}))

@@ -1,0 +1,47 @@
+"""Likelihoods: stability, equivalence, exact bins, units."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genlab import likelihoods
+from genlab.likelihoods import Bernoulli, Categorical
+
+
+@given(st.integers(2, 256))
+def test_levels_survive_the_way_to_bytes_and_back(levels):
+    values = jnp.arange(levels)
+    there = likelihoods.dequantise(values, levels)
+    assert there[0] == 0 and there[-1] == 255
+    np.testing.assert_array_equal(likelihoods.quantise(there, levels), values)
+
+
+@pytest.mark.parametrize("logit", [1e4, -1e4, 104.0])
+def test_bernoulli_is_finite_at_large_logits(logit):
+    params = jnp.full((1, 1), logit)
+    for value in (0, 1):
+        found, slope = jax.value_and_grad(
+            lambda p, v=value: Bernoulli().log_prob(p, jnp.array([v])).sum()
+        )(params)
+        assert math.isfinite(found) and bool(jnp.isfinite(slope).all())
+    assert float(Bernoulli().log_prob(params, jnp.array([int(logit > 0)]))[0]) == 0.0
+
+
+def test_bernoulli_is_a_categorical_of_two():
+    params = jax.random.normal(jax.random.key(0), (50, 1)) * 5
+    values = jax.random.bernoulli(jax.random.key(1), 0.5, (50,)).astype(jnp.int32)
+    two = Categorical(2).log_prob(Bernoulli().logits(params), values)
+    np.testing.assert_allclose(Bernoulli().log_prob(params, values), two, atol=1e-6)
+
+
+def test_a_uniform_model_costs_log_levels_bits():
+    shape = (4, 4, 3)
+    nll = -Categorical(256).log_prob(jnp.zeros((*shape, 256)), jnp.zeros(shape, jnp.int32)).sum()
+    assert math.isclose(likelihoods.bits_per_dim(float(nll), shape), 8.0, rel_tol=1e-6)
