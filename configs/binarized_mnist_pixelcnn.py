@@ -13,10 +13,9 @@ def get_config(arg: str = "") -> ConfigDict:
     common.pixelcnn(config)
     config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=16)
     config.likelihood.update(name="bernoulli", levels=2)
-    config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=100, ema=0.999)
-    config.optim.clip_norm = 1.0
-    config.train.update(steps=9000, log_every=100, eval_every=3000, checkpoint_every=500)
-    config.train.sample_every = 3000
+    config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.999)
+    config.train.update(steps=10_500, log_every=100, eval_every=3500, checkpoint_every=500)
+    config.train.sample_every = 3500
     return common.variants(config, arg, smoke=smoke)
 
 

@@ -31,7 +31,7 @@ def base() -> ConfigDict:
     data.resident_mb = 1024  # sets up to this size live on the device, larger ones stream
 
     config.optim = optim = ConfigDict()
-    optim.name = "adam"  # any of Optax; further keys of this section go to it
+    optim.name = "adam"  # any of Optax or optax.contrib; further keys of this section go to it
     optim.learning_rate = 1e-3
     optim.schedule = "constant"  # cosine, linear, exponential
     optim.warmup_steps = 0

@@ -99,7 +99,7 @@ def _training(
     }
 
 
-def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dict[str, float]:
+def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dict[str, Any]:
     count, key = config.sample.batch_size, jax.random.key(0)
     state = jax.tree.map(jnp.asarray, state)
     batch = {
@@ -109,13 +109,13 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dic
     full = parallel.on_one_device(task.evaluate)
     jax.block_until_ready(full(state, batch, key))
     full_pass = seconds(lambda: full(state, batch, key))
-    keys = jax.random.split(key, count)
+    keys, drawn = jax.random.split(key, count), {}
     found = {"sample_count": float(count), "full_pass_ms": full_pass * 1e3}
     for method in sampling.METHODS:
         log.info("timing the %s sampler", method)
         run = parallel.on_one_device(lambda s, k, m=method: task.sample(s, k, method=m))
         began = time.perf_counter()
-        jax.block_until_ready(run(state, keys))
+        drawn[method] = np.asarray(run(state, keys))
         first = time.perf_counter() - began
         took = seconds(lambda: run(state, keys), REPEATS) if first < 20 else first
         found |= {
@@ -123,5 +123,7 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dic
             f"{method}_images_per_s": count / took,
             f"{method}_in_full_passes": took / full_pass,
         }
+    differs = (drawn["naive"] != drawn["cached"]).reshape(count, -1).any(1)
+    found["differing_images"] = int(differs.sum())
     found["naive_over_cached"] = found["naive_in_full_passes"] / found["cached_in_full_passes"]
     return found

@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from orbax.checkpoint import checkpoint_managers as policies
 
-from genlab.errors import UserError
+from genlab.errors import RunStopped, UserError
 from genlab.state import Tree
 
 
@@ -85,7 +85,7 @@ class Checkpoints:
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(_as_dict(state)), about=ocp.args.JsonSave(about)
         )
-        with _quiet():
+        with _quiet(), self._writing():
             self.manager.save(step, args=items, metrics=metrics)
 
     def choose(self, which: str | int) -> int:
@@ -161,8 +161,21 @@ class Checkpoints:
         return self.manager.reached_preemption(step)
 
     def wait(self) -> None:
-        """Returns when everything saved is on disk. Raises what went wrong on the way."""
-        self.manager.wait_until_finished()
+        """Returns when everything saved is on disk."""
+        with self._writing():
+            self.manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raises RunStopped, in one line, for whatever keeps a checkpoint from the disk."""
+        try:
+            yield
+        except Exception as error:  # Orbax and TensorStore raise many kinds
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise RunStopped(
+                f"{self.workdir}: a checkpoint could not be written ({reason}); free some space"
+                " or make it writable, and run the same command again."
+            ) from error
 
     def close(self) -> None:
         self.manager.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import optax
+import optax.contrib
 from ml_collections import ConfigDict
 
 from genlab.errors import UserError, nearest
@@ -40,9 +41,10 @@ def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 def make(config: ConfigDict, steps: int, path: str = "optim") -> optax.GradientTransformation:
     """The optimizer of a section: global-norm clipping, then the Optax optimizer of that name.
 
-    Keys that are not ours (b1, eps, momentum, weight_decay, ...) go to the Optax function.
+    Keys that are not ours (b1, eps, momentum, weight_decay, ...) go to the Optax function, which
+    may also be one of `optax.contrib` (muon).
     """
-    factory = getattr(optax, config.name, None)
+    factory = getattr(optax, config.name, None) or getattr(optax.contrib, config.name, None)
     known = inspect.signature(factory).parameters if callable(factory) else {}
     if "learning_rate" not in known:
         raise UserError(f"{path}.name: Optax has no optimizer {config.name!r}; try 'adam'.")

@@ -32,7 +32,9 @@ def weights(net: masked.PixelCNN, shape: tuple[int, ...], seed: int = 0):
 
 def full_kernel_conv(x, weights, kernel: int, colour_mask):
     """A k x k convolution with the mask written out: what the compact kernel must equal."""
-    taps, c_in, c_out = weights.shape
+    c_in, c_out = x.shape[-1], weights.shape[-1]
+    weights = weights.reshape(-1, c_in, c_out)
+    taps = len(weights)
     full = jnp.zeros((kernel * kernel, c_in, c_out)).at[:taps].set(weights)
     full = full.at[taps - 1].multiply(colour_mask)
     return jax.lax.conv_general_dilated(

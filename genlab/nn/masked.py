@@ -81,16 +81,14 @@ class MaskedConv(nn.Module):
             raise ValueError(f"a masked kernel needs an odd side, not {self.kernel}")
         rows, side = self.kernel // 2 + 1, self.kernel // 2
         taps, c_in = visible_taps(self.kernel, self.kind, self.colours), x.shape[-1]
-        # Glorot over the weights that exist, not over the whole kernel.
-        init = nn.initializers.glorot_uniform(in_axis=(0, 1), out_axis=2)
-        weights = self.param("kernel", init, (taps, c_in, self.features))  # f32[taps,Cin,Cout]
+        # A matrix: Glorot then counts the weights that exist, and Muon knows what to do with it.
+        init = nn.initializers.glorot_uniform()
+        matrix = self.param("kernel", init, (taps * c_in, self.features))  # f32[taps*Cin,Cout]
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         if self.colours > 1:
-            weights = weights.at[-1].multiply(
-                colour_mask(self.kind, c_in, self.features, self.colours)
-            )
-        x, weights, bias = nn.dtypes.promote_dtype(x, weights, bias, dtype=self.dtype)
-        matrix = weights.reshape(taps * c_in, self.features)  # f32[taps*Cin,Cout]
+            middle = colour_mask(self.kind, c_in, self.features, self.colours)
+            matrix = matrix.at[-c_in:].multiply(middle)
+        x, matrix, bias = nn.dtypes.promote_dtype(x, matrix, bias, dtype=self.dtype)
 
         if at is not None:
             return (self._patch_at(x, at, rows, side)[:, : taps * c_in] @ matrix + bias)[
@@ -108,8 +106,7 @@ class MaskedConv(nn.Module):
             columns = jnp.concatenate([padded[:, i : i + h, j : j + w] for i, j in shifts], -1)
             out = (columns.reshape(-1, taps * c_in) @ matrix).reshape(b, h, w, -1)
         else:
-            missing = rows * self.kernel - taps
-            block = jnp.pad(weights, ((0, missing), (0, 0), (0, 0)))
+            block = jnp.pad(matrix, ((0, (rows * self.kernel - taps) * c_in), (0, 0)))
             out = jax.lax.conv_general_dilated(
                 x,
                 block.reshape(rows, self.kernel, c_in, self.features),

@@ -1,0 +1,94 @@
+"""Every config trains in :smoke, through the contract that all tasks share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from genlab import cli, config, data, restore, task, train
+from genlab.errors import UserError
+from genlab.nn import masked
+from genlab.parallel import on_one_device
+from genlab.state import State
+from tests.conftest import ROOT
+
+CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")
+# Extra arguments that a config takes beside :smoke.
+VARIANTS = {"mnist_pixelcnn": ["smoke,lab", "lab,smoke"]}
+
+
+def all_arguments() -> list[str]:
+    return [f"{n}:{a}" for n in CONFIGS for a in ["smoke", *VARIANTS.get(n, [])]]
+
+
+def loaded(name: str) -> ConfigDict:
+    file, _, argument = name.partition(":")
+    return cli.load(f"{ROOT}/configs/{file}.py:{argument}")
+
+
+@pytest.mark.parametrize("name", all_arguments())
+def test_a_config_trains_and_restores_in_smoke(name, tmp_path):
+    found = loaded(name)
+    train.train(found, str(tmp_path))
+    model = restore(str(tmp_path))
+    assert model.step == found.train.steps
+    images = model.sample(jax.random.key(0), 2)
+    assert images.shape == (2, *model.task.shape) and images.dtype == np.uint8
+    assert Path(tmp_path / "figures" / "loss.png").exists()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_is_locked_and_survives_json(name):
+    found = loaded(name)
+    assert found.is_locked and config.from_json(config.to_json(found)) == found
+    assert set(found) >= {"seed", "task", "parallel", "data", "model", "train", "sample"}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_task_keeps_the_contract(name):
+    """Names, shapes and dtypes only: nothing is computed."""
+    found = loaded(f"{name}:smoke")
+    sets = data.load(found.data)
+    made = task.load(found, sets.spec)
+    batch = sets.train.read(np.arange(4))
+    key = jax.random.key(0)
+    state = jax.eval_shape(on_one_device(made.init), key, batch)
+    assert isinstance(state, State) and set(state.opt) == set(state.params)
+    after, metrics = jax.eval_shape(on_one_device(made.step), state, batch, key)
+    shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)  # noqa: E731
+    assert shapes(after) == shapes(state)
+    assert all(x.shape == () for x in metrics.values())
+    per_example = jax.eval_shape(on_one_device(made.evaluate), state, batch, key)
+    assert all(x.shape[0] == 4 for x in per_example.values())
+    assert found.train.best_metric in per_example and made.protocol
+
+
+def section(**changes):
+    return ConfigDict({"name": "masked.PixelCNN", "features": 4, **changes})
+
+
+def test_a_section_builds_its_network():
+    net = config.build(section(dropout=0), "model", outputs=2)
+    assert net == masked.PixelCNN(outputs=2, features=4, dropout=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "masked.PixelCN"}, r"model.name: no network .* Did you mean 'masked.PixelCNN'"),
+        ({"name": "maskd.PixelCNN"}, "Did you mean 'masked.PixelCNN'"),
+        ({"name": "PixelCNN"}, "model.name"),
+        ({"feature": 4}, "model.feature: .* Did you mean 'features'"),
+        ({"outputs": 4}, "model.outputs: "),
+        ({"features": "4"}, "model.features: '4' is not int"),
+        ({"features": True}, "model.features: True is not int"),
+        ({"patches": 1}, "model.patches: 1 is not bool"),
+    ],
+)
+def test_a_section_with_a_mistake_is_one_line(changes, told):
+    with pytest.raises(UserError, match=told):
+        config.build(section(**changes), "model", outputs=2)
