@@ -32,6 +32,8 @@ flags.DEFINE_integer("process", 0, "Which of them this one is; with --coordinato
 
 
 def main(_: Sequence[str]) -> None:
+    """Runs the mode that the flags name."""
+
     def act() -> None:
         cli.choice("mode", FLAGS.mode, MODES)
         if FLAGS.mode in NEED_A_WORKDIR and not FLAGS.workdir:

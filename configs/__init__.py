@@ -1,0 +1,1 @@
+"""One file a config; `common.py` has what they share."""

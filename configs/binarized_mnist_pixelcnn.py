@@ -1,6 +1,6 @@
 """PixelCNN on the fixed binarised MNIST (Larochelle's files), 7 blocks of h=32.
 
-    python launch.py --config=configs/binarized_mnist_pixelcnn.py --workdir=runs/bmnist_pixelcnn
+python launch.py --config=configs/binarized_mnist_pixelcnn.py --workdir=runs/bmnist_pixelcnn
 """
 
 from ml_collections import ConfigDict

@@ -72,9 +72,11 @@ def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]
 
     Raises: UserError for a name that the config does not have.
     """
-    for name in filter(None, (arg or "").split(",")):
+    names = [name for name in (arg or "").split(",") if name]
+    for name in names:
         if name not in known:
             raise UserError(f"config argument {name!r} is unknown.{nearest(name, known)}")
+    for name in sorted(names, key=lambda name: name == "smoke"):  # it cuts down what others set
         known[name](config)
     return config
 

@@ -1,6 +1,6 @@
 """PixelCNN on scikit-learn's 1,797 real 8x8 digits, at their 17 grey levels.
 
-    python launch.py --config=configs/digits_pixelcnn.py --workdir=runs/digits_pixelcnn
+python launch.py --config=configs/digits_pixelcnn.py --workdir=runs/digits_pixelcnn
 """
 
 from ml_collections import ConfigDict

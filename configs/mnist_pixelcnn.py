@@ -1,7 +1,7 @@
 """PixelCNN on MNIST at all 256 levels, 7 blocks of h=32; `:lab` is the classroom's exercise.
 
-    python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/mnist_pixelcnn
-    python launch.py --config=configs/mnist_pixelcnn.py:lab --workdir=runs/mnist_pixelcnn_lab
+python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/mnist_pixelcnn
+python launch.py --config=configs/mnist_pixelcnn.py:lab --workdir=runs/mnist_pixelcnn_lab
 """
 
 from ml_collections import ConfigDict

@@ -68,7 +68,12 @@ def benchmark(config: ConfigDict, workdir: str) -> None:
 
 
 def _training(
-    config: ConfigDict, replicas: parallel.Replicas, sets: data.Data, task: Any, state: Any, peak: float
+    config: ConfigDict,
+    replicas: parallel.Replicas,
+    sets: data.Data,
+    task: Any,
+    state: Any,
+    peak: float,
 ) -> dict[str, float]:
     feed = data.feed(sets.train, replicas, config.data.resident_mb)
     call = compile_steps(task, replicas, feed, config)
@@ -117,7 +122,7 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dic
         began = time.perf_counter()
         drawn[method] = np.asarray(run(state, keys))
         first = time.perf_counter() - began
-        took = seconds(lambda: run(state, keys), REPEATS) if first < 20 else first
+        took = seconds(lambda r=run: r(state, keys)) if first < 20 else first
         found |= {
             f"{method}_first_call_s": first,
             f"{method}_images_per_s": count / took,

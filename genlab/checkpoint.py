@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ class Checkpoints:
         self, workdir: str, metric: str = "", mode: str = "min", keep: int = 1, write: bool = False
     ):
         self.workdir, self.metric = workdir, metric
-        folder = Path(workdir).absolute() / "checkpoints"
+        self.folder = folder = Path(workdir).absolute() / "checkpoints"
         common = {"best_fn": lambda m: m[metric], "best_mode": mode} if metric else {}
         if write:
             kept: list[Any] = [policies.LatestN(keep)]
@@ -86,7 +88,15 @@ class Checkpoints:
             state=ocp.args.StandardSave(_as_dict(state)), about=ocp.args.JsonSave(about)
         )
         with _quiet(), self._writing():
+            self._make_sure_of_room(state)
             self.manager.save(step, args=items, metrics=metrics)
+
+    def _make_sure_of_room(self, state: Tree) -> None:
+        """Raises OSError on a full or read-only disk, before Orbax's threads meet it."""
+        wanted = sum(np.asarray(x).nbytes for x in jax.tree.leaves(state)) + 2**16
+        if jax.process_index() == 0 and hasattr(os, "posix_fallocate"):
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                os.posix_fallocate(file.fileno(), 0, wanted)
 
     def choose(self, which: str | int) -> int:
         """The step meant by "latest", "best" or a number. Raises UserError if it is not there."""
@@ -171,13 +181,14 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # Orbax and TensorStore raise many kinds
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
             raise RunStopped(
                 f"{self.workdir}: a checkpoint could not be written ({reason}); free some space"
                 " or make it writable, and run the same command again."
             ) from error
 
     def close(self) -> None:
+        """Waits for Orbax's threads and ends them."""
         self.manager.close()
 
 

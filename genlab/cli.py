@@ -76,7 +76,9 @@ def load(file: str) -> ConfigDict:
     """The locked config of `path.py` or `path.py:argument`."""
     path, _, arg = file.partition(":")
     if not Path(path).is_file():
-        known = [str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")]
+        known = [
+            str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")
+        ]
         hint = nearest(path, known) if known else ""
         raise UserError(f"--config={path}: no such file.{hint}")
     spec = importlib.util.spec_from_file_location("genlab_config", path)

@@ -56,9 +56,9 @@ def networks() -> list[str]:
     for file in sorted(p.stem for p in (Path(__file__).parent / "nn").glob("[a-z]*.py")):
         module = importlib.import_module(f"genlab.nn.{file}")
         for name, value in vars(module).items():
-            if isinstance(value, type) and issubclass(value, nn.Module):
-                if value.__module__ == module.__name__:
-                    found.append(f"{file}.{name}")
+            ours = isinstance(value, type) and value.__module__ == module.__name__
+            if ours and issubclass(value, nn.Module):
+                found.append(f"{file}.{name}")
     return found
 
 
@@ -118,8 +118,37 @@ def identity_differences(old: ConfigDict, new: ConfigDict) -> list[str]:
     fixed = [
         k
         for k in keys
-        if not k.startswith(FREE)
-        and (not k.startswith("train.") or k in FREE_IN_TRAIN)
+        if (not k.startswith(FREE) and (not k.startswith("train.") or k in FREE_IN_TRAIN))
         or (k == "train.steps" and bound_to_steps)
     ]
     return [f"{k}: {was.get(k)!r} -> {now.get(k)!r}" for k in fixed]
+
+
+def refuse_another_run(config: ConfigDict, workdir: str) -> None:
+    """A workdir with checkpoints goes on as the run it is, or not at all."""
+    if not (Path(workdir) / "config.json").exists():
+        return
+    differing = identity_differences(read(workdir), config)
+    if differing and any((Path(workdir) / "checkpoints").glob("[0-9]*")):
+        raise UserError(
+            f"{workdir} holds another run ({'; '.join(differing)});"
+            " take those values or another workdir."
+        )
+
+
+def check_train(config: ConfigDict) -> None:
+    """Raises UserError for a `train` section that cannot be carried out."""
+    train = config.train
+    for key in ("steps", "steps_per_call", "log_every", "keep"):
+        if train[key] < 1:
+            raise UserError(f"train.{key}={train[key]}: take 1 or more.")
+    for key in ("steps", "log_every", "eval_every", "checkpoint_every", "sample_every"):
+        if train[key] % train.steps_per_call:
+            raise UserError(
+                f"train.{key}={train[key]} is not a multiple of"
+                f" train.steps_per_call={train.steps_per_call}."
+            )
+    if train.best_mode not in ("min", "max"):
+        raise UserError(f"train.best_mode: {train.best_mode!r}?{nearest('', ('min', 'max'))}")
+    if config.sample.count < 1:
+        raise UserError(f"sample.count={config.sample.count}: take 1 or more.")

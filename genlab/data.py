@@ -87,8 +87,9 @@ def fit(image: np.ndarray, size: int, channels: int, upscale: bool) -> np.ndarra
     """u8[h,w,c] -> u8[H,W,C]: colours converted, shorter side resized, centre cropped."""
     if channels and channels != image.shape[-1]:
         mode = "L" if channels == 1 else "RGB"
-        image = np.asarray(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-                           .convert(mode))
+        image = np.asarray(
+            Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert(mode)
+        )
         image = image.reshape(*image.shape[:2], channels)
     height, width, depth = image.shape
     if not size or (height == size and width == size):

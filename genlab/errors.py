@@ -6,7 +6,6 @@ import difflib
 import logging
 from collections.abc import Iterable
 
-
 log = logging.getLogger("genlab")  # not absl's, which Orbax fills
 
 

@@ -14,7 +14,7 @@ SMALL = 96  # images below this side are enlarged by a whole factor, so that pix
 
 def grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
     """u8[N,H,W,C] -> u8[h,w,3], row by row, as square as can be."""
-    n, height, width, channels = images.shape
+    n, height, width, _ = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     sheet = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), 64, np.uint8)

@@ -29,6 +29,6 @@ def finale(model: Model, split: data.Split) -> None:
         key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
         for name, (rows, note) in model.task.pictures(model, images, key).items():
             figures.save_rows(folder / f"{name}.png", rows, note)
-    metric = model.config.train.best_metric
     lines = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+    metric = model.config.train.best_metric or next(iter(model.task.units))
     figures.save_curves(folder / "loss.png", lines, metric, model.task.units.get(metric, metric))

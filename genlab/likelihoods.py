@@ -45,6 +45,7 @@ class Categorical:
 
     @property
     def outputs(self) -> int:
+        """Parameters per value."""
         return self.levels
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
@@ -69,6 +70,7 @@ class Bernoulli(Categorical):
 
     @property
     def outputs(self) -> int:
+        """Parameters per value: one logit."""
         return 1
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
@@ -76,6 +78,7 @@ class Bernoulli(Categorical):
         return -jax.nn.softplus(jnp.where(values > 0, -params[..., 0], params[..., 0]))
 
     def logits(self, params: jax.Array) -> jax.Array:
+        """f32[...,1] -> f32[...,2]."""
         return jnp.concatenate([jnp.zeros_like(params), params], axis=-1)
 
 
@@ -100,6 +103,7 @@ class GreyValue:
         return jnp.where(distance == distance.min(-1, keepdims=True), 0.0, -jnp.inf)
 
     def mean(self, params: jax.Array) -> jax.Array:
+        """f32[...,1] -> f32[...], the predicted level."""
         return jax.nn.sigmoid(params[..., 0]) * (self.levels - 1)
 
 
@@ -118,10 +122,8 @@ def make(config: ConfigDict) -> Likelihood:
     if config.name == "bernoulli" and config.levels != 2:
         raise UserError(f"likelihood.levels={config.levels}: bernoulli has 2; or take categorical.")
     if config.binarisation not in ("fixed", "stochastic"):
-        choices = ("fixed", "stochastic")
-        raise UserError(
-            f"likelihood.binarisation: {config.binarisation!r}?{nearest(config.binarisation, choices)}"
-        )
+        hint = nearest(config.binarisation, ("fixed", "stochastic"))
+        raise UserError(f"likelihood.binarisation: {config.binarisation!r}?{hint}")
     if config.binarisation == "stochastic" and config.levels != 2:
         raise UserError("likelihood.binarisation=stochastic needs likelihood.levels=2.")
     return NAMES[config.name](config.levels)

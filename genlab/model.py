@@ -73,7 +73,7 @@ class Model:
     workdir: str
 
     def with_config(self, config: ConfigDict) -> Model:
-        """This model with other sampling settings."""
+        """The same model with other sampling settings."""
         return dataclasses.replace(self, config=config)
 
     def sample(

@@ -73,7 +73,9 @@ def summary(config: ConfigDict, workdir: str) -> None:
         print(f"\n{player}")
         print(parameter_overview.get_parameter_overview(params, include_stats=False))
         if state.stats.get(player):
-            print(parameter_overview.get_parameter_overview(state.stats[player], include_stats=False))
+            print(
+                parameter_overview.get_parameter_overview(state.stats[player], include_stats=False)
+            )
         print("  ".join(f"{kind} {count:,}" for kind, count in sizes[player].items()))
     total: dict[str, Any] = {
         kind: sum(size[kind] for size in sizes.values()) for kind in ("trainable", "other", "total")

@@ -43,7 +43,7 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def trim(path: Path, step: int) -> None:
+def trim(path: Path, step: float) -> None:
     """Removes lines beyond a step, and a torn last line, atomically."""
     if path.exists():
         kept = [line for line in read_lines(path) if line["step"] <= step]
@@ -123,6 +123,7 @@ class Report:
         return f" ({speed:.3g} steps/s, {(self.steps - step) / speed:.0f} s left)" if speed else ""
 
     def advance(self, steps: int) -> None:
+        """Moves the bar."""
         self.bar.update(steps)
 
     def event(self, kind: str, **what: Any) -> None:
@@ -141,6 +142,7 @@ class Report:
             tqdm.write(text, sys.stderr)
 
     def close(self) -> None:
+        """Ends the bar and the event file."""
         self.bar.close()
         if self.board:
             speed = (self.bar.n - self.start) / max(time.monotonic() - self.began, 1e-9)

@@ -184,9 +184,7 @@ def _folder(path: str, config: ConfigDict) -> Source:
 def _decodable(files: list[tuple[str, int]], on_broken: str) -> tuple[tuple[str, int], ...]:
     """The files that decode; the others are named and counted, or stop the run."""
     if on_broken not in ("stop", "skip"):
-        raise UserError(
-            f"data.on_broken: {on_broken!r}?{nearest(on_broken, ('stop', 'skip'))}"
-        )
+        raise UserError(f"data.on_broken: {on_broken!r}?{nearest(on_broken, ('stop', 'skip'))}")
 
     def decodes(file: tuple[str, int]) -> bool:
         try:

@@ -47,5 +47,5 @@ class State:
         )
 
     def with_weights(self, weights: str) -> State:
-        """This state with averaged parameters where kept ("ema"), or as it is ("raw")."""
+        """The state with averaged parameters where kept ("ema"), or as it is ("raw")."""
         return self.replace(params={**self.params, **self.ema}) if weights == "ema" else self

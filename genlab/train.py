@@ -26,48 +26,18 @@ from genlab.state import State, Tree
 IN_FLIGHT = 8  # calls handed to the device before the host waits for one
 
 
-def check(config: ConfigDict) -> None:
-    """Raises UserError for a `train` section that cannot be carried out."""
-    train = config.train
-    for key in ("steps", "steps_per_call", "log_every", "keep"):
-        if train[key] < 1:
-            raise UserError(f"train.{key}={train[key]}: take 1 or more.")
-    for key in ("steps", "log_every", "eval_every", "checkpoint_every", "sample_every"):
-        if train[key] % train.steps_per_call:
-            raise UserError(
-                f"train.{key}={train[key]} is not a multiple of"
-                f" train.steps_per_call={train.steps_per_call}."
-            )
-    if train.best_mode not in ("min", "max"):
-        raise UserError(f"train.best_mode: {train.best_mode!r}?{nearest('', ('min', 'max'))}")
-    if config.sample.count < 1:
-        raise UserError(f"sample.count={config.sample.count}: take 1 or more.")
-
-
 def train(config: ConfigDict, workdir: str) -> None:
     """Trains to `config.train.steps`, going on from the workdir's newest checkpoint if any.
 
     Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
     """
-    check(config)
+    configs.check_train(config)
     replicas = parallel.replicas(config.parallel)
-    _refuse_another_run(config, workdir)
+    configs.refuse_another_run(config, workdir)
     sets = data.load(config.data)
     task = tasks.load(config, sets.spec)
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     Run(config, Path(workdir), replicas, sets, task).go()
-
-
-def _refuse_another_run(config: ConfigDict, workdir: str) -> None:
-    """A workdir with checkpoints goes on as the run it is, or not at all."""
-    if not (Path(workdir) / "config.json").exists():
-        return
-    differing = configs.identity_differences(configs.read(workdir), config)
-    if differing and any((Path(workdir) / "checkpoints").glob("[0-9]*")):
-        raise UserError(
-            f"{workdir} holds another run ({'; '.join(differing)});"
-            " take those values or another workdir."
-        )
 
 
 class Run:
@@ -86,7 +56,12 @@ class Run:
     def go(self) -> None:
         """From the newest checkpoint, or from scratch, to the last step or a signal."""
         config, train = self.config, self.config.train
-        self.workdir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunStopped(
+                f"{self.workdir}: cannot be made ({error.strerror}); take another --workdir."
+            ) from None
         self.checkpoints = Checkpoints(
             str(self.workdir), train.best_metric, train.best_mode, train.keep, write=True
         )
@@ -112,9 +87,9 @@ class Run:
     def _begin(self) -> tuple[State, int]:
         """The host state to start from, and its step; trims lines written after it."""
         steps = self.checkpoints.manager.all_steps()
-        for name in ("metrics.jsonl", "events.jsonl"):
-            if jax.process_index() == 0:
-                report.trim(self.workdir / name, max(steps, default=-1))
+        if jax.process_index() == 0:
+            report.trim(self.workdir / "metrics.jsonl", max(steps, default=-1))
+            report.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
         if steps:
             step = max(steps)
             state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
@@ -161,8 +136,11 @@ class Run:
             if len(pending) > IN_FLIGHT:
                 jax.block_until_ready(pending[-IN_FLIGHT][1])
             last, stop = step >= train.steps, self._should_stop(step)
-            if due(train.log_every) or due(train.checkpoint_every) or due(train.eval_every) or (
-                last or stop
+            if (
+                due(train.log_every)
+                or due(train.checkpoint_every)
+                or due(train.eval_every)
+                or (last or stop)
             ):
                 self._collect(pending)
             if due(train.log_every):

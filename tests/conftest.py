@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # configs/ and genlab/ are run from the checkout
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from configs import common  # noqa: E402
 from ml_collections import ConfigDict  # noqa: E402
+
+from configs import common  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"  # real sets, where a checkout has them beside it
 
@@ -49,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def launch() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """launch(*args, **environment) -> the finished process of `python launch.py *args`."""
+    """A function of arguments and environment that runs `python launch.py` to its end."""
 
     def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,15 +1,15 @@
 """Trains a tiny model for ten steps and prints its losses as JSON: run by test_parallel.
 
-    python tests/parallel_run.py <mode> <workdir> [coordinator processes process]
+python tests/parallel_run.py <mode> <workdir> [coordinator processes process]
 """
 
 import json
 import sys
 
 import jax
-from configs import common
 from ml_collections import ConfigDict
 
+from configs import common
 from genlab import parallel, train
 
 

@@ -102,7 +102,9 @@ def folder(tmp_path: Path) -> Path:
     ]:
         (tmp_path / name).mkdir(exist_ok=True)
         pixels = np.random.default_rng(len(ending)).integers(0, 255, (*size[::-1], 4), np.uint8)
-        Image.fromarray(pixels, "RGBA").convert(mode).save(tmp_path / name / f"{mode}{size[0]}.{ending}")
+        Image.fromarray(pixels, "RGBA").convert(mode).save(
+            tmp_path / name / f"{mode}{size[0]}.{ending}"
+        )
     return tmp_path
 
 

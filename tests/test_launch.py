@@ -18,7 +18,10 @@ DIGITS = "--config=configs/digits_pixelcnn.py:smoke"
 
 MISTAKES = {
     # arguments -> (exit code, what the line must hold)
-    (DIGITS, "--config.optim.lrate=1"): (2, "config.optim.lrate: no such key. Did you mean 'optim."),
+    (DIGITS, "--config.optim.lrate=1"): (
+        2,
+        "config.optim.lrate: no such key. Did you mean 'optim.",
+    ),
     (DIGITS, "--config.data.batch=1"): (2, "Did you mean 'data.batch_size'"),
     (DIGITS, "--config.data.batch_size=many"): (2, "config.data.batch_size=many"),
     (DIGITS, "--config.train.tensorboard=perhaps"): (2, "config.train.tensorboard=perhaps"),
@@ -39,7 +42,7 @@ MISTAKES = {
     ("--mode=eval",): (2, "give --config="),
     ("--workdir=nowhere", "--mode=eval"): (2, "nowhere: no config.json there"),
     (DIGITS, "--workdir=/proc/genlab"): (1, "/proc/genlab"),
-    (DIGITS, "--workdir=README.md/run"): (1, "make it writable"),
+    (DIGITS, "--workdir=README.md/run"): (1, "README.md/run: cannot be made"),
 }
 
 
@@ -133,9 +136,10 @@ def test_sampling_nothing_is_one_line(run, launch, count):
 
 
 def test_summary_counts_parameters(launch):
+    # 24*16+16, 16*8+8, 5*8*8+8, 8*16+16, 16*32+32, 32+1
     done = launch("--config=configs/binarized_mnist_pixelcnn.py:smoke", "--mode=summary")
     assert done.returncode == 0, done.stderr
-    assert "all players: trainable 1,449  other 0  total 1,449" in done.stdout
+    assert "all players: trainable 1,585  other 0  total 1,585" in done.stdout
 
 
 def test_training_a_finished_run_again_says_so(run, launch):

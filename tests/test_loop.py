@@ -53,6 +53,12 @@ def test_several_steps_a_call_are_the_same_steps(tmp_path, config, trained):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_a_set_too_large_for_the_device_trains_the_same(tmp_path, config, trained):
+    config.data.resident_mb = 0
+    train.train(config, str(tmp_path))
+    assert lines(tmp_path) == lines(trained)
+
+
 @dataclasses.dataclass(frozen=True)
 class Breaking(autoregressive.Task):
     """Its metric is NaN once, at its fifth step."""
@@ -70,7 +76,9 @@ def test_nan_stops_the_run_naming_step_metric_and_checkpoint(tmp_path, config, m
         return Breaking(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})
 
     monkeypatch.setattr(autoregressive, "make", breaking)
-    with pytest.raises(RunStopped, match=r"odd is nan at step 5; the last good checkpoint is step 3"):
+    with pytest.raises(
+        RunStopped, match=r"odd is nan at step 5; the last good checkpoint is step 3"
+    ):
         train.train(config, str(tmp_path))
     assert lines(tmp_path, "events.jsonl")[-1] == {
         "event": "not_finite",

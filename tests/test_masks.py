@@ -18,7 +18,9 @@ from genlab.nn import masked
 
 
 def network(outputs: int, **fields) -> masked.PixelCNN:
-    return masked.PixelCNN(outputs, **{"features": 6, "blocks": 2, "first_kernel": 5, "head": 6} | fields)
+    return masked.PixelCNN(
+        outputs, **{"features": 6, "blocks": 2, "first_kernel": 5, "head": 6} | fields
+    )
 
 
 def weights(net: masked.PixelCNN, shape: tuple[int, ...], seed: int = 0):

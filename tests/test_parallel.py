@@ -27,7 +27,12 @@ def start(workdir: Path, mode: str, devices: int, *hosts: str) -> subprocess.Pop
     }
     command = [sys.executable, "tests/parallel_run.py", mode, str(workdir), *hosts]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 

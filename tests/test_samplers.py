@@ -48,7 +48,9 @@ def test_cached_and_naive_draw_the_same_images(shape, likelihood):
     for i in differing:
         t = int(np.argmax(naive[i].ravel() != cached[i].ravel()))
         x = likelihoods.centre(jnp.asarray(naive[i : i + 1]), likelihood.levels)
-        logits = likelihood.logits(net.apply({"params": params}, x)).reshape(-1, likelihood.levels)[t]
+        logits = likelihood.logits(net.apply({"params": params}, x)).reshape(-1, likelihood.levels)[
+            t
+        ]
         noise = jax.random.gumbel(jax.random.fold_in(keys[i], t), (likelihood.levels,))
         best, second = np.sort(np.asarray(logits + noise))[[-1, -2]]
         assert best - second < 1e-5 * max(1.0, float(jnp.abs(logits).max()))

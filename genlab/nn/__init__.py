@@ -1,0 +1,1 @@
+"""Networks: no losses. A config names one as `file.Class`."""

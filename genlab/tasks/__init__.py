@@ -1,0 +1,1 @@
+"""Tasks: losses, no networks. A config names one by its file."""

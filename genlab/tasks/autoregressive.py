@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -35,7 +35,7 @@ class Task:
     ema: float
     shape: tuple[int, int, int]
 
-    units = {
+    units: ClassVar[dict[str, str]] = {
         "nll": "nats per image",
         "bits_per_dim": "bits per dimension",
         "mse": "squared error per pixel on [0,1]",
