@@ -11,8 +11,17 @@ import numpy as np
 
 from genlab import data
 from genlab.noise import AXIS
-from genlab.parallel import Replicas
+from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree
+from genlab.task import Spec, abstract_batch, abstract_state
+
+
+def metric_names(task: Any, spec: Spec) -> set[str]:
+    """What an evaluation of the task yields, without computing it."""
+    state, batch = abstract_state(task, spec), abstract_batch(spec)
+    found = jax.eval_shape(on_one_device(task.evaluate), state, batch, jax.random.key(0))
+    derived = task.summarise(dict.fromkeys(found, 1.0)) if hasattr(task, "summarise") else {}
+    return {*found, *derived}
 
 
 def evaluator(

@@ -41,21 +41,12 @@ def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> M
         about = checkpoints.about(chosen)
         spec = Spec(tuple(about["shape"]), tuple(about["classes"]))
         task = tasks.load(config, spec)
-        state = checkpoints.restore(chosen, abstract_state(task, spec))
+        state = checkpoints.restore(chosen, tasks.abstract_state(task, spec))
     finally:
         checkpoints.close()
     used = weights if state.ema else "raw"
     state = jax.tree.map(jnp.asarray, state.with_weights(used))
     return Model(config, chosen, used, task, state, workdir)
-
-
-def abstract_state(task: Any, spec: Spec) -> State:
-    """The shapes and dtypes of a task's state, without computing it."""
-    batch = {
-        "image": jax.ShapeDtypeStruct((1, *spec.shape), jnp.uint8),
-        "label": jax.ShapeDtypeStruct((1,), jnp.int32),
-    }
-    return jax.eval_shape(lambda batch: task.init(jax.random.key(0), batch), batch)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from genlab import data, evaluate, figures, parallel, report
 from genlab import task as tasks
 from genlab.errors import UserError
-from genlab.model import abstract_state, restore
+from genlab.model import restore
 
 
 def evaluate_split(config: ConfigDict, workdir: str) -> None:
@@ -67,7 +67,7 @@ def sample(config: ConfigDict, workdir: str) -> None:
 def summary(config: ConfigDict, workdir: str) -> None:
     """Parameters of each player, by layer: trainable, other, total."""
     sets = data.load(config.data)
-    state = abstract_state(tasks.load(config, sets.spec), sets.spec)
+    state = tasks.abstract_state(tasks.load(config, sets.spec), sets.spec)
     sizes = report.counts(state.params, state.stats)
     for player, params in state.params.items():
         print(f"\n{player}")

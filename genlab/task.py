@@ -19,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab.errors import UserError, nearest
+from genlab.state import State
 
 CAPABILITIES = (
     "sample",
@@ -42,6 +45,19 @@ class Spec:
 
     shape: tuple[int, int, int]
     classes: tuple[str, ...] = ()
+
+
+def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of a batch."""
+    return {
+        "image": jax.ShapeDtypeStruct((size, *spec.shape), jnp.uint8),
+        "label": jax.ShapeDtypeStruct((size,), jnp.int32),
+    }
+
+
+def abstract_state(task: Any, spec: Spec) -> State:
+    """The shapes and dtypes of a task's state, without computing it."""
+    return jax.eval_shape(lambda b: task.init(jax.random.key(0), b), abstract_batch(spec))
 
 
 def names() -> list[str]:

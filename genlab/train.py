@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -19,7 +20,7 @@ from genlab import data, evaluate, gallery, parallel, report
 from genlab import task as tasks
 from genlab.checkpoint import Checkpoints
 from genlab.errors import RunStopped, UserError, nearest
-from genlab.model import Model, abstract_state, restore
+from genlab.model import Model, restore
 from genlab.parallel import Replicas
 from genlab.state import State, Tree
 
@@ -37,6 +38,9 @@ def train(config: ConfigDict, workdir: str) -> None:
     sets = data.load(config.data)
     task = tasks.load(config, sets.spec)
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
+    metric, known = config.train.best_metric, evaluate.metric_names(task, sets.spec)
+    if metric and metric not in known:
+        raise UserError(f"train.best_metric: no metric {metric!r}.{nearest(metric, known)}")
     Run(config, Path(workdir), replicas, sets, task).go()
 
 
@@ -55,34 +59,37 @@ class Run:
 
     def go(self) -> None:
         """From the newest checkpoint, or from scratch, to the last step or a signal."""
-        config, train = self.config, self.config.train
+        train = self.config.train
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunStopped(
                 f"{self.workdir}: cannot be made ({error.strerror}); take another --workdir."
             ) from None
-        self.checkpoints = Checkpoints(
+        checkpoints = Checkpoints(
             str(self.workdir), train.best_metric, train.best_mode, train.keep, write=True
         )
-        state, step = self._begin()
-        if step >= train.steps:
-            return print(f"{self.workdir} is at step {step} of {train.steps}: nothing to train.")
-        if jax.process_index() == 0:
-            report.write_atomically(self.workdir / "config.json", configs.to_json(config))
-        self.report = report.Report(self.workdir, train.steps, step, train.tensorboard)
-        sizes = report.counts(state.params, state.stats)
-        if self.report.active:
+        with contextlib.closing(checkpoints) as self.checkpoints:
+            state, step = self._begin()
+            if step >= train.steps:
+                print(f"{self.workdir} is at step {step} of {train.steps}: nothing to train.")
+                return
+            with contextlib.closing(self._announce(state, step)) as self.report:
+                self._catch_signals()
+                self._loop(self.replicas.replicate(state), step)
+
+    def _announce(self, state: State, step: int) -> report.Report:
+        """Writes what is known at the start: config.json, runs.jsonl, a resume."""
+        train = self.config.train
+        found = report.Report(self.workdir, train.steps, step, train.tensorboard)
+        if found.active:
+            report.write_atomically(self.workdir / "config.json", configs.to_json(self.config))
+            sizes = report.counts(state.params, state.stats)
             report.append(self.workdir / "runs.jsonl", report.start_of_run(sizes))
         if step:
-            self.report.event("resume", step=step)
-            self.report.say(f"resuming {self.workdir} at step {step}")
-        self._catch_signals()
-        try:
-            self._loop(self.replicas.replicate(state), step)
-        finally:
-            self.report.close()
-            self.checkpoints.close()
+            found.event("resume", step=step)
+            found.say(f"resuming {self.workdir} at step {step}")
+        return found
 
     def _begin(self) -> tuple[State, int]:
         """The host state to start from, and its step; trims lines written after it."""
@@ -92,7 +99,7 @@ class Run:
             report.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
         if steps:
             step = max(steps)
-            state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
+            state = self.checkpoints.restore(step, tasks.abstract_state(self.task, self.sets.spec))
             about = self.checkpoints.about(step)
             self.window, self.best, self.saved = about["window"], about["best"], step
             return state, step
@@ -136,12 +143,8 @@ class Run:
             if len(pending) > IN_FLIGHT:
                 jax.block_until_ready(pending[-IN_FLIGHT][1])
             last, stop = step >= train.steps, self._should_stop(step)
-            if (
-                due(train.log_every)
-                or due(train.checkpoint_every)
-                or due(train.eval_every)
-                or (last or stop)
-            ):
+            cadences = (train.log_every, train.checkpoint_every, train.eval_every)
+            if last or stop or any(map(due, cadences)):
                 self._collect(pending)
             if due(train.log_every):
                 means = {name: float(np.mean(x)) for name, x in self.window.items()}
@@ -184,14 +187,10 @@ class Run:
     def _validate(self, state: Tree, step: int, n: int) -> dict[str, float]:
         weights = _weights(self.config, state)
         found = self.evaluate(state.with_weights(weights))
-        epoch = step * self.config.data.batch_size / n
-        self.report.metrics(step, epoch, "valid", found)
         bad = [name for name, value in found.items() if not math.isfinite(value)]
         if bad:
             self._stop(step, f"valid {bad[0]}", found[bad[0]])
-        metric = self.config.train.best_metric
-        if metric and metric not in found:
-            raise UserError(f"train.best_metric: no metric {metric!r}.{nearest(metric, found)}")
+        self.report.metrics(step, step * self.config.data.batch_size / n, "valid", found)
         return found
 
     def _note_if_best(self, step: int, found: dict[str, float] | None) -> bool:
