@@ -27,8 +27,10 @@ def quantise(images: jax.Array, levels: int) -> jax.Array:
 
 
 def dequantise(values: jax.Array, levels: int) -> jax.Array:
-    """i32 levels -> u8, evenly from 0 to 255; undone by `quantise`."""
-    return jnp.round(values * (255.0 / (levels - 1))).astype(jnp.uint8)
+    """i32 levels -> u8, evenly from 0 to 255 but within each level's bin: `quantise` undoes it."""
+    first, beyond = (-(-(values + i) * 256 // levels) for i in (0, 1))
+    even = jnp.round(values * (255.0 / (levels - 1)))
+    return jnp.clip(even, first, beyond - 1).astype(jnp.uint8)
 
 
 def centre(values: jax.Array, levels: int) -> jax.Array:

@@ -8,19 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from genlab import likelihoods
 from genlab.likelihoods import Bernoulli, Categorical
 
 
-@given(st.integers(2, 256))
-def test_levels_survive_the_way_to_bytes_and_back(levels):
-    values = jnp.arange(levels)
-    there = likelihoods.dequantise(values, levels)
-    assert there[0] == 0 and there[-1] == 255
-    np.testing.assert_array_equal(likelihoods.quantise(there, levels), values)
+def test_levels_survive_the_way_to_bytes_and_back():
+    for levels in range(2, 257):
+        values = jnp.arange(levels)
+        there = likelihoods.dequantise(values, levels)
+        assert there[0] == 0 and there[-1] == 255
+        np.testing.assert_array_equal(likelihoods.quantise(there, levels), values)
 
 
 @pytest.mark.parametrize("logit", [1e4, -1e4, 104.0])
