@@ -3,8 +3,9 @@
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/mnist_pixelcnn
 python launch.py --config=configs/mnist_pixelcnn.py:lab --workdir=runs/mnist_pixelcnn_lab
 
-Not yet trained to its end: a step takes 80 ms on 2 CPU cores, 10,000 steps about 15 minutes. Sampling
-64 images takes 3.0 full forward passes (0.37 s), 264 times less than a pass for every pixel.
+Not yet trained to its end: a step takes 80 ms on 2 CPU cores, 10,000 steps about 15 minutes.
+Sampling 64 images takes 3.0 full forward passes (0.37 s), 264 times less than a pass for every
+pixel.
 LAB
 """
 
