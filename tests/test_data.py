@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import Image
 from configs import common
 from genlab import data, parallel
 from genlab.errors import UserError
-from tests.conftest import SHARED
+from tests.conftest import ROOT, SHARED
 
 
 def section(**changes):
@@ -224,6 +226,22 @@ def test_tfds_records_keep_their_order_and_bits_become_bytes(miniature):
     np.testing.assert_array_equal(sets.test.read(np.arange(5))["image"], images["test"] * 255)
     assert sets.test.read(np.arange(5))["label"].tolist() == [1, 0, 1, 0, 1]
     assert sets.spec.classes == ("a", "b")
+
+
+def test_prepared_sets_are_read_without_tensorflow(miniature):
+    script = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "import launch\n"
+        "from configs import common\n"
+        "from genlab import data\n"
+        "section = common.base().data\n"
+        f"section.update(source='tfds:miniature', data_dir={miniature[0]!r})\n"
+        "print(data.load(section).spec.shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "(6, 6, 1)", done.stderr
 
 
 CANONICAL = {  # SHA-256 of the u8 pixels of the test split, in file order
