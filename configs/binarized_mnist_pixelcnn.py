@@ -14,8 +14,8 @@ work, alone the steps take about 85 ms.
 
 The default is the paper's shape, a 7x7 mask A and 3x3 mask B; what holds it back is its view, 10
 rows up: its samples start a second digit below the first. Adam at 2e-3 reached 89.24 in 9,000
-steps. A sample of 64 images takes 2.5 full forward passes (0.25 s), 388 times less than a pass for
-every pixel; training runs at 0.35 of the measured matrix-product peak.
+steps. A sample of 64 images takes 2.5 full forward passes (0.25 s), about 380 times less than a
+pass for every pixel; training runs at 0.35 of the measured matrix-product peak.
 """
 
 from ml_collections import ConfigDict

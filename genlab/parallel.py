@@ -135,6 +135,6 @@ def replicas(mode: str = "jit", devices: list[Any] | None = None) -> Replicas:
 
 
 def on_one_device(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Fn compiled for one device, with the `data` axis bound; for scripts and samplers."""
+    """The function, compiled for one device with the `data` axis bound: for scripts, samplers."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
     return jax.jit(jax.shard_map(fn, mesh=mesh, in_specs=SHARED, out_specs=SHARED, check_vma=False))
