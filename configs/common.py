@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -100,7 +101,54 @@ def smoke(config: ConfigDict) -> None:
         tensorboard=False,
     )
     config.eval.batch_size = 16
-    config.sample.update(count=4, batch_size=4)
+    config.sample.update(count=4, batch_size=16)
+    if "density" in config:
+        config.density.components = 3
+    if config.task == "vae":
+        config.eval.update(samples=6, chunk=4)
+
+
+def mnist(config: ConfigDict, batch_size: int, epochs: int) -> None:
+    """MNIST, 5,000 training images held out for validation; evaluation, checkpoint and progress
+    sheet after each epoch."""
+    config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=batch_size)
+    config.data.update(train_split="train[:55000]", valid_split="train[55000:]")
+    in_epochs(config, 55_000 // batch_size, epochs)
+
+
+def in_epochs(config: ConfigDict, steps_per_epoch: int, epochs: int, every: int = 1) -> None:
+    """Steps for that many epochs; evaluation, checkpoint and progress sheet every so many."""
+    config.train.update(steps=epochs * steps_per_epoch, log_every=steps_per_epoch // 4 or 1)
+    config.train.eval_every = config.train.checkpoint_every = every * steps_per_epoch
+    config.train.sample_every = every * steps_per_epoch
+
+
+def autoencoder(config: ConfigDict, **model: Any) -> None:
+    """The task and the sections that every autoencoder starts from; `model` is its network."""
+    config.task = "autoencoder"
+    config.loss = "bce"  # or mse
+    config.model = ConfigDict(model)
+    config.corruption = ConfigDict({"name": "none", "mean": 0.0, "deviation": 0.5, "share": 0.3})
+    # Of the codes, to sample from: normal, gaussian, mixture. examples: fitted to, 0 for all.
+    config.density = ConfigDict({"name": "mixture", "components": 20, "examples": 20_000})
+    config.eval.reference = ""  # a workdir to compare a denoiser with
+
+
+def vae(config: ConfigDict, **model: Any) -> None:
+    """The task and the sections that every VAE starts from; `model` is its network."""
+    config.task = "vae"
+    config.model = ConfigDict(model)
+    config.likelihood = ConfigDict({"name": "bernoulli", "levels": 2, "binarisation": "expected"})
+    config.likelihood.deviation = 0.1  # of the gaussian likelihood; 0 learns one for each value
+    config.vae = section = ConfigDict()
+    section.objective = "elbo"  # or iwae
+    section.samples = 1  # draws of the posterior in a training step
+    section.beta = 1.0  # weight of the KL in training; evaluations report the bound itself
+    section.warmup_steps = 0  # over which the weight grows to beta
+    section.conditional = False  # on the class
+    config.eval.samples = 100  # K of the importance-weighted bound in --mode=eval
+    config.eval.chunk = 50  # of them at once
+    config.train.best_metric = "neg_elbo"
 
 
 def pixelcnn(config: ConfigDict) -> None:

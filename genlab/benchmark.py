@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from genlab import data, parallel, sampling
 from genlab import task as tasks
 from genlab.errors import log
-from genlab.train import compile_steps, initial_state
+from genlab.program import compile_steps, initial_state
 
 REPEATS = 7
 

@@ -20,14 +20,14 @@ def metric_names(task: Any, spec: Spec) -> set[str]:
     """What an evaluation of the task yields, without computing it."""
     state, batch = abstract_state(task, spec), abstract_batch(spec)
     found = jax.eval_shape(on_one_device(task.evaluate), state, batch, jax.random.key(0))
-    derived = task.summarise(dict.fromkeys(found, 1.0)) if hasattr(task, "summarise") else {}
-    return {*found, *derived}
+    means = {name: np.ones(x.shape[1:]) for name, x in found.items()}
+    return set(task.summarise(means)) if hasattr(task, "summarise") else set(means)
 
 
 def evaluator(
     task: Any, split: data.Split, replicas: Replicas, batch_size: int, resident_mb: int, seed: int
 ) -> Callable[[Tree], dict[str, float]]:
-    """A function from a replicated state to {name: mean over the split}.
+    """A function from a replicated state to {name: mean over the split, a number or a list}.
 
     Noise (dynamic binarisation, latents) is the same at every evaluation.
     """
@@ -41,8 +41,12 @@ def evaluator(
         batch = feed.fetch(images, part)
         found = task.evaluate(state, batch, jax.random.fold_in(key, number))
         mask = part["mask"]
-        # where, not a product: a padded row may hold a NaN.
-        sums = {name: jnp.sum(jnp.where(mask > 0, x, 0.0)) for name, x in found.items()}
+
+        def masked_sum(x: jax.Array) -> jax.Array:  # [B,...] -> [...]
+            real = (mask > 0).reshape(-1, *[1] * (x.ndim - 1))
+            return jnp.where(real, x, 0.0).sum(0)  # not a product: a padded row may hold a NaN
+
+        sums = {name: masked_sum(x) for name, x in found.items()}
         return number + 1, jax.lax.psum((sums, mask.sum()), AXIS)
 
     compiled = replicas.compile(call)
@@ -54,7 +58,8 @@ def evaluator(
             seen.append(replicas.first(sums))
         seen = jax.device_get(seen)
         count = sum(float(c) for _, c in seen)
-        means = {name: sum(float(s[name]) for s, _ in seen) / count for name in seen[0][0]}
-        return means | (task.summarise(means) if hasattr(task, "summarise") else {})
+        means = {n: sum(s[n].astype(np.float64) for s, _ in seen) / count for n in seen[0][0]}
+        means = task.summarise(means) if hasattr(task, "summarise") else means
+        return {name: np.asarray(x).tolist() for name, x in means.items()}
 
     return run

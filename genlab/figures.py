@@ -1,7 +1,12 @@
-"""Pictures: grids of images, rows with titles, and loss curves."""
+"""Pictures: each kind is a value that `draw`s itself with matplotlib; `save` writes it as PNG.
+
+Plain grids of images are written pixel for pixel, without matplotlib.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,47 +38,209 @@ def save_grid(path: Path, images: np.ndarray, columns: int = 0) -> np.ndarray:
     return sheet
 
 
-def _canvas(width: float, height: float, rows: int = 1) -> tuple[Any, Any]:
+def save_animation(path: Path, frames: Sequence[Path]) -> None:
+    """Writes PNG files of one size as a GIF that rests on the last."""
+    images = [Image.open(frame).convert("P") for frame in frames]
+    times = [400] * (len(images) - 1) + [2500]  # milliseconds
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=times, loop=0)
+
+
+def save(path: Path, picture: Any) -> np.ndarray:
+    """Writes a picture as PNG and returns it, u8[h,w,3]."""
+    figure = picture.draw()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+
+
+def _canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: no global state, no display
 
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    return figure, figure.subplots(rows, 1, squeeze=False)[:, 0]
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.08)  # inches; else titles at the left are cut
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def save_rows(path: Path, rows: list[tuple[str, np.ndarray]], note: str = "") -> None:
+@dataclass(frozen=True)
+class Rows:
     """Rows of u8[N,H,W,C], each with its title at the left, and a note below."""
-    n = rows[0][1].shape[0]
-    figure, axes = _canvas(1.6 + 0.75 * n, 0.85 * len(rows) + (0.4 if note else 0.1), len(rows))
-    for ax, (title, images) in zip(axes, rows, strict=True):
-        ax.imshow(grid(images, columns=n), interpolation="nearest")
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
-    if note:
-        figure.supxlabel(note, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+
+    rows: list[tuple[str, np.ndarray]]
+    note: str = ""
+
+    def draw(self) -> Any:
+        """The figure."""
+        n = self.rows[0][1].shape[0]
+        count, low = len(self.rows), 0.4 if self.note else 0.1
+        figure, axes = _canvas(max(1.6 + 0.75 * n, 5.0), 0.85 * count + low, count)
+        for ax, (title, images) in zip(axes[:, 0], self.rows, strict=True):
+            ax.imshow(grid(images, columns=n), interpolation="nearest")
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
+        if self.note:
+            figure.supxlabel(self.note, fontsize=8)
+        return figure
 
 
-def save_curves(path: Path, lines: list[dict[str, Any]], metric: str, label: str) -> bool:
-    """One metric against the step, a curve for each split; False if no line has it."""
-    splits = sorted({line["split"] for line in lines if metric in line})
-    if not splits:
-        return False
-    figure, (ax,) = _canvas(6, 4)
-    spread = []
-    for split in splits:
-        points = [(r["step"], r[metric]) for r in lines if r["split"] == split and metric in r]
-        steps, values = zip(*points, strict=True)
-        spread += values[len(values) // 10 :]  # the first steps would flatten the rest
-        ax.plot(steps, values, "-" if split == "train" else "o-", ms=3, lw=1.2, label=split)
-    low, high = min(spread), max(spread)
-    margin = 0.05 * (high - low) or 1.0
-    ax.set_ylim(low - margin, high + margin)
-    ax.set_xlabel("step")
-    ax.set_ylabel(label)
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return True
+@dataclass(frozen=True)
+class Manifold:
+    """Images over a plane: u8[R,C,H,W,D], the first row on top, with the coordinates f[R] and f[C]
+    of rows and columns."""
+
+    images: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    note: str
+
+    def draw(self) -> Any:
+        """The figure."""
+        figure, axes = _canvas(6.5, 6.8)
+        flat = self.images.reshape(-1, *self.images.shape[2:])
+        sheet = grid(flat, columns=len(self.columns))
+        ax = axes[0, 0]
+        ax.imshow(sheet, interpolation="nearest")
+        for axis, values, size in (
+            (ax.xaxis, self.columns, sheet.shape[1]),
+            (ax.yaxis, self.rows, sheet.shape[0]),
+        ):
+            places = (np.arange(len(values)) + 0.5) * size / len(values)
+            some = slice(None, None, max(len(values) // 7, 1))
+            axis.set_ticks(places[some], [f"{v:.2f}" for v in values[some]], fontsize=8)
+        ax.set_xlabel("$z_1$")
+        ax.set_ylabel("$z_2$")
+        figure.supxlabel(self.note, fontsize=8)
+        return figure
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points coloured by class, in one panel for each (title, f[N,2], (x label, y label)).
+
+    labels: i[N], all -1 where the set has none.
+    """
+
+    panels: list[tuple[str, np.ndarray, tuple[str, str]]]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    note: str = ""
+
+    def draw(self) -> Any:
+        """The figure."""
+        figure, axes = _canvas(5.6 * len(self.panels) + 1.0, 5.4, 1, len(self.panels))
+        size = float(np.clip(6000 / len(self.labels), 2.0, 20.0))
+        known = [i for i in range(len(self.classes)) if (self.labels == i).any()]
+        shown = len(known) if 0 < len(known) <= 20 else 0  # beyond, colours would repeat
+        for ax, (title, points, names) in zip(axes[0], self.panels, strict=True):
+            for i in known if shown else [None]:
+                chosen = self.labels == i if shown else np.ones(len(points), bool)
+                label = self.classes[i] if shown else None
+                colour = f"C{i}" if shown <= 10 else None
+                ax.scatter(*points[chosen].T, s=size, lw=0, alpha=0.7, color=colour, label=label)
+            ax.set(title=title, xlabel=names[0], ylabel=names[1])
+        if shown:
+            handles, names = axes[0, -1].get_legend_handles_labels()
+            figure.legend(
+                handles, names, title="class", loc="outside right center", frameon=False,
+                markerscale=max(5.0 / size**0.5, 1.0),
+            )  # fmt: skip
+        if self.note:
+            figure.supxlabel(self.note, fontsize=8)
+        return figure
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One bar for each number, with a line at a threshold if one is given."""
+
+    values: np.ndarray
+    x: str
+    y: str
+    note: str = ""
+
+    def draw(self) -> Any:
+        """The figure."""
+        figure, axes = _canvas(7, 3.6)
+        ax = axes[0, 0]
+        ax.bar(np.arange(1, len(self.values) + 1), self.values, width=0.8)
+        ax.set(xlabel=self.x, ylabel=self.y)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(axis="y", alpha=0.3)
+        if self.note:
+            figure.supxlabel(self.note, fontsize=8)
+        return figure
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One metric of metric lines against the step, a curve for each split."""
+
+    lines: list[dict[str, Any]]
+    metric: str
+    label: str
+
+    def draw(self) -> Any:
+        """The figure."""
+        figure, axes = _canvas(6, 4)
+        ax, spread = axes[0, 0], []
+        for split in sorted({line["split"] for line in self.lines if self.metric in line}):
+            points = [
+                (line["step"], line[self.metric])
+                for line in self.lines
+                if line["split"] == split and self.metric in line
+            ]
+            steps, values = zip(*points, strict=True)
+            spread += values[len(values) // 10 :]  # the first steps would flatten the rest
+            ax.plot(steps, values, "-" if split == "train" else "o-", ms=3, lw=1.2, label=split)
+        if spread:
+            margin = 0.05 * (max(spread) - min(spread)) or 1.0
+            ax.set_ylim(min(spread) - margin, max(spread) + margin)
+            ax.legend(frameon=False)
+        ax.set(xlabel="step", ylabel=self.label)
+        ax.grid(alpha=0.3)
+        return figure
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Means with their deviations against a swept key: one panel for each metric, one line for
+    each setting of the other keys. points: {metric: {line: [(x, mean, deviation)]}}."""
+
+    points: dict[str, dict[str, list[tuple[Any, float, float]]]]
+    x: str
+    labels: dict[str, str]
+
+    def draw(self) -> Any:
+        """The figure."""
+        count = len(self.points)
+        figure, axes = _canvas(5.2 * count, 4.2, 1, count)
+        for ax, (metric, lines) in zip(axes[0], self.points.items(), strict=True):
+            values = list(dict.fromkeys(x for points in lines.values() for x, _, _ in points))
+            numeric = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in values)
+            for line, points in lines.items():
+                places = [x if numeric else values.index(x) for x, _, _ in points]
+                ax.errorbar(
+                    places,
+                    [mean for _, mean, _ in points],
+                    [deviation for _, _, deviation in points],
+                    fmt="o-" if numeric else "o",
+                    capsize=3,
+                    ms=4,
+                    lw=1.2,
+                    label=line or None,
+                )
+            if numeric and min(values) > 0 and max(values) >= 8 * min(values):
+                ax.set_xscale("log", base=2 if all(isinstance(x, int) for x in values) else 10)
+            if numeric:
+                ax.set_xticks(values, [f"{x:g}" for x in values])
+                ax.minorticks_off()
+            else:
+                ax.set_xticks(range(len(values)), [str(x) for x in values])
+            ax.set(xlabel=self.x, ylabel=self.labels.get(metric) or metric)
+            ax.grid(alpha=0.3)
+            if any(lines):
+                ax.legend(frameon=False, fontsize=8)
+        return figure

@@ -11,24 +11,38 @@ import numpy as np
 from genlab import data, figures, report
 from genlab.model import Model
 
-
-def progress(model: Model) -> Iterator[tuple[str, np.ndarray]]:
-    """Writes samples/step_N.png, the same noise at every step, and yields (name, u8[h,w,3])."""
-    if hasattr(model.task, "sample"):
-        key = jax.random.fold_in(jax.random.key(model.config.seed), 3)
-        images = model.sample(key, model.config.sample.count)
-        path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
-        yield "samples", figures.save_grid(path, images)
+SHEET = 16  # images of a progress sheet, 4x4
 
 
-def finale(model: Model, split: data.Split) -> None:
-    """Writes figures/: those of the family, on the first images of a split, and the curves."""
-    folder = Path(model.workdir) / "figures"
-    if hasattr(model.task, "pictures"):
-        images = split.read(np.arange(min(8, len(split))))["image"]
-        key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
-        for name, (rows, note) in model.task.pictures(model, images, key).items():
-            figures.save_rows(folder / f"{name}.png", rows, note)
-    lines = report.read_lines(Path(model.workdir) / "metrics.jsonl")
-    metric = model.config.train.best_metric or next(iter(model.task.units))
-    figures.save_curves(folder / "loss.png", lines, metric, model.task.units.get(metric, metric))
+def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
+    """Writes samples/step_N.png, and yields (name, u8[h,w,3]).
+
+    It shows what the task makes of the first images of a split, if it has a `progress`, else
+    samples, from the same noise at every step.
+    """
+    key = jax.random.fold_in(jax.random.key(model.config.seed), 3)
+    if hasattr(model.task, "progress"):
+        batch = split.read(np.arange(min(SHEET, len(split))))
+        images = model.task.progress(model, batch, key)
+    elif hasattr(model.task, "sample"):
+        images = model.sample(key, SHEET)
+    else:
+        return
+    path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
+    yield "progress", figures.save_grid(path, images)
+
+
+def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
+    """Writes figures/: those of the family on images of a split, the loss curves, and a GIF of the
+    progress sheets; yields (name, u8[h,w,3])."""
+    workdir = Path(model.workdir)
+    key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
+    pictures = model.task.pictures(model, split, key) if hasattr(model.task, "pictures") else {}
+    lines, metric = report.read_lines(workdir / "metrics.jsonl"), model.task.headline
+    label = model.task.units.get(metric, "")
+    pictures["loss"] = figures.Curves(lines, metric, f"{metric} ({label})" if label else metric)
+    for name, picture in pictures.items():
+        yield f"figures/{name}", figures.save(workdir / "figures" / f"{name}.png", picture)
+    sheets = sorted((workdir / "samples").glob("step_" + "[0-9]" * 8 + ".png"))
+    if len(sheets) > 1:
+        figures.save_animation(workdir / "figures" / "progress.gif", sheets)

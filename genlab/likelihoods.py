@@ -1,6 +1,7 @@
 """Distributions of a pixel given a network's outputs, in nats and bits per dimension.
 
-A likelihood turns `params` f32[...,outputs] into a distribution over integer levels 0..levels-1.
+A likelihood turns `params` f32[...,outputs] into a distribution over integer levels 0..levels-1,
+or, for `Gaussian`, over grey values on [0,1] that uniform noise has filled in between the levels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from genlab import noise
 from genlab.errors import UserError, nearest
 
 
@@ -59,6 +61,10 @@ class Categorical:
         """f32[...,outputs] -> f32[...,levels], unnormalised log probabilities."""
         return params
 
+    def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> i32[...], a level each."""
+        return jax.random.categorical(key, self.logits(params))
+
     def mean(self, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> f32[...], the expected level."""
         return jax.nn.softmax(self.logits(params)) @ jnp.arange(self.levels, dtype=jnp.float32)
@@ -66,7 +72,10 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Bernoulli(Categorical):
-    """One logit for two levels; finite at logits of any size."""
+    """One logit for two levels; finite at logits of any size.
+
+    A value between 0 and 1 stands for the probability of a 1, and gets the expected log-likelihood.
+    """
 
     levels: int = 2
 
@@ -76,8 +85,10 @@ class Bernoulli(Categorical):
         return 1
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
-        """f32[...,1], i32[...] of 0 and 1 -> f32[...], nats."""
-        return -jax.nn.softplus(jnp.where(values > 0, -params[..., 0], params[..., 0]))
+        """f32[...,1], values f32 or i32[...] on [0,1] -> f32[...], nats."""
+        logit = params[..., 0]
+        # maximum, not relu: at a logit of 0 its slope is 1/2, so that the whole slope is right.
+        return values * logit - jnp.maximum(logit, 0.0) - jax.nn.softplus(-jnp.abs(logit))
 
     def logits(self, params: jax.Array) -> jax.Array:
         """f32[...,1] -> f32[...,2]."""
@@ -109,8 +120,117 @@ class GreyValue:
         return jax.nn.sigmoid(params[..., 0]) * (self.levels - 1)
 
 
-Likelihood = Categorical | GreyValue
+@dataclass(frozen=True)
+class Logistic:
+    """A logistic distribution with a mean and a scale for each value, integrated over the bins of
+    the levels; the first and last bin are open (Salimans et al., PixelCNN++, arXiv 1701.05517,
+    section 2.1, one component)."""
+
+    levels: int = 256
+    outputs = 2
+    exact = True
+
+    def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
+        """f32[...,2], i32[...] -> f32[...], nats.
+
+        With s the logistic function, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)): no difference of
+        nearly equal numbers.
+        """
+        precision = jnp.exp(-jnp.clip(params[..., 1], -7.0, 7.0))
+        middle = (centre(values, self.levels) - params[..., 0]) * precision
+        half = precision / (self.levels - 1)  # of a bin
+        below, above = jax.nn.log_sigmoid(middle + half), jax.nn.log_sigmoid(half - middle)
+        inside = below + above + jnp.log(-jnp.expm1(-2.0 * half))
+        first, last = values == 0, values == self.levels - 1
+        return jnp.where(first, below, jnp.where(last, above, inside))
+
+    def mean(self, params: jax.Array) -> jax.Array:
+        """f32[...,2] -> f32[...], the location, as a level."""
+        return (jnp.clip(params[..., 0], -1.0, 1.0) + 1.0) * ((self.levels - 1) / 2.0)
+
+    def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
+        """f32[...,2] -> i32[...], a level each."""
+        noise = jax.random.logistic(key, params.shape[:-1])
+        x = params[..., 0] + noise * jnp.exp(jnp.clip(params[..., 1], -7.0, 7.0))
+        levels = jnp.round((x + 1.0) * ((self.levels - 1) / 2.0))
+        return jnp.clip(levels, 0, self.levels - 1).astype(jnp.int32)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A normal density of grey values on [0,1], of one deviation or, if that is 0, of its own for
+    each value.
+
+    Its values are (level + u) / levels with u uniform on [0,1): with log(levels) taken off each
+    dimension, the mean over u is a lower bound on the log-likelihood of the levels (Theis et al.,
+    arXiv 1511.01844, section 3.1).
+    """
+
+    levels: int = 256
+    deviation: float = 0.1
+    exact = False
+
+    @property
+    def outputs(self) -> int:
+        """Parameters per value."""
+        return 1 if self.deviation else 2
+
+    def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
+        """f32[...,outputs], f32[...] on [0,1] -> f32[...], nats per level."""
+        scale = self._scale(params)
+        square = jnp.square((values - params[..., 0]) / scale)
+        density = -0.5 * square - jnp.log(scale) - 0.5 * math.log(2.0 * math.pi)
+        return density - math.log(self.levels)
+
+    def mean(self, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> f32[...], the mean, as a level."""
+        return jnp.clip(params[..., 0] * self.levels - 0.5, 0.0, self.levels - 1.0)
+
+    def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> i32[...], a level each."""
+        x = params[..., 0] + self._scale(params) * jax.random.normal(key, params.shape[:-1])
+        return jnp.clip(jnp.floor(x * self.levels), 0, self.levels - 1).astype(jnp.int32)
+
+    def _scale(self, params: jax.Array) -> jax.Array:
+        if self.deviation:
+            return jnp.float32(self.deviation)
+        return jnp.exp(jnp.clip(params[..., 1], -7.0, 7.0))
+
+
+Likelihood = Categorical | GreyValue | Logistic | Gaussian
 NAMES = {"categorical": Categorical, "bernoulli": Bernoulli, "grey_value": GreyValue}
+NAMES |= {"logistic": Logistic, "gaussian": Gaussian}
+BINARISATIONS = ("fixed", "stochastic", "expected")
+
+
+def observe(
+    likelihood: Likelihood, binarisation: str, images: jax.Array, key: jax.Array
+) -> jax.Array:
+    """u8[B,H,W,C] -> the values that a likelihood is of: i32 levels, or f32 on [0,1].
+
+    Args:
+      binarisation: of images for two levels. fixed: split at 127; stochastic: drawn with the grey
+        value as probability; expected: the grey values themselves (see `Bernoulli`).
+    """
+    if isinstance(likelihood, Gaussian):
+        uniform = noise.uniform(key, images.shape)
+        return (quantise(images, likelihood.levels) + uniform) / likelihood.levels
+    if binarisation == "stochastic":
+        return (noise.uniform(key, images.shape) < images / 255.0).astype(jnp.int32)
+    if binarisation == "expected":
+        return images / 255.0
+    return quantise(images, likelihood.levels)
+
+
+def protocol(likelihood: Likelihood, binarisation: str) -> dict[str, Any]:
+    """What a likelihood is a likelihood of, for the stamp of a result."""
+    kind, seen = type(likelihood).__name__, {"levels": likelihood.levels}
+    if likelihood.levels == 2:
+        meant = " (grey values as probabilities)" if binarisation == "expected" else ""
+        seen["binarisation"] = binarisation + meant
+    if isinstance(likelihood, Gaussian):
+        seen["dequantisation"] = "uniform"
+    return {"likelihood": kind, **seen}
 
 
 def make(config: ConfigDict) -> Likelihood:
@@ -123,9 +243,13 @@ def make(config: ConfigDict) -> Likelihood:
         raise UserError(f"likelihood.levels={config.levels}: take 2 to 256.")
     if config.name == "bernoulli" and config.levels != 2:
         raise UserError(f"likelihood.levels={config.levels}: bernoulli has 2; or take categorical.")
-    if config.binarisation not in ("fixed", "stochastic"):
-        hint = nearest(config.binarisation, ("fixed", "stochastic"))
+    if config.binarisation not in BINARISATIONS:
+        hint = nearest(config.binarisation, BINARISATIONS)
         raise UserError(f"likelihood.binarisation: {config.binarisation!r}?{hint}")
-    if config.binarisation == "stochastic" and config.levels != 2:
-        raise UserError("likelihood.binarisation=stochastic needs likelihood.levels=2.")
+    if config.binarisation != "fixed" and config.levels != 2:
+        raise UserError(f"likelihood.binarisation={config.binarisation} needs likelihood.levels=2.")
+    if config.binarisation == "expected" and config.name != "bernoulli":
+        raise UserError("likelihood.binarisation=expected needs likelihood.name=bernoulli.")
+    if config.name == "gaussian":
+        return Gaussian(config.levels, config.get("deviation", Gaussian.deviation))
     return NAMES[config.name](config.levels)

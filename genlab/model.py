@@ -46,7 +46,7 @@ def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> M
         checkpoints.close()
     used = weights if state.ema else "raw"
     state = jax.tree.map(jnp.asarray, state.with_weights(used))
-    return Model(config, chosen, used, task, state, workdir)
+    return Model(config, chosen, used, task, spec, state, workdir)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,7 @@ class Model:
     step: int
     weights: str
     task: Any
+    spec: Spec
     state: State
     workdir: str
 
@@ -67,26 +68,34 @@ class Model:
         """The same model with other sampling settings."""
         return dataclasses.replace(self, config=config)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of its data."""
+        return self.spec.classes
+
     def sample(
         self,
         key: jax.Array,
         count: int,
         method: str | None = None,
         temperature: float | None = None,
+        labels: np.ndarray | None = None,
         progress: bool = False,
     ) -> np.ndarray:
-        """u8[count,H,W,C]. Image i depends on (key, i) alone, so fewer are the first of more."""
+        """u8[count,H,W,C]. Image i depends on (key, i) alone, so fewer are the first of more.
+
+        labels: i32[count] for a class-conditional model; by default all classes in turn.
+        """
         if count < 1:
             raise UserError(f"sample.count={count}: take 1 or more.")
-        drawn = self._in_chunks(
-            self.compiled("sample", method or self.config.sample.method),
-            (),
-            key,
-            count,
-            self._temperature(temperature),
-            progress=progress,
-        )
-        return drawn
+        method = method or self.config.sample.method
+        if hasattr(self.task, "check_sample"):
+            self.task.check_sample(self.state, method)
+        if labels is None:
+            labels = np.arange(count) % max(len(self.classes), 1)
+        run, temperature = self.compiled("sample", method), self._temperature(temperature)
+        given = (self._labels(labels, count),)
+        return self._in_chunks(run, given, key, count, temperature, progress=progress)
 
     def complete(
         self,
@@ -95,21 +104,86 @@ class Model:
         known: np.ndarray,
         method: str | None = None,
         temperature: float | None = None,
+        labels: np.ndarray | None = None,
     ) -> np.ndarray:
         """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew."""
         run = self.compiled("complete", method or self.config.sample.method)
-        given = (np.asarray(images), np.broadcast_to(known, images.shape))
-        return self._in_chunks(run, given, key, len(images), self._temperature(temperature))
+        count = len(images)
+        given = (
+            self._labels(labels, count),
+            np.asarray(images),
+            np.broadcast_to(known, images.shape),
+        )
+        return self._in_chunks(run, given, key, count, self._temperature(temperature))
 
-    def log_prob(self, images: np.ndarray, key: jax.Array | None = None) -> np.ndarray:
-        """u8[N,H,W,C] -> f32[N], nats."""
-        run, size = self.compiled("log_prob"), self.config.sample.batch_size
+    def log_prob(
+        self,
+        images: np.ndarray,
+        key: jax.Array | None = None,
+        samples: int | None = None,
+        labels: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """u8[N,H,W,C] -> f32[N], nats; exact, or for a VAE the bound of that many draws."""
+        return self.apply("log_prob", images, labels, key, samples=samples)
+
+    def encode(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """u8[N,H,W,C] -> f32[N,codes]; of a VAE the posterior mean."""
+        return self.apply("encode", images, labels)
+
+    def decode(self, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """f32[N,codes] -> u8[N,H,W,C]."""
+        run, size = self.compiled("decode"), self.config.sample.batch_size
+        labels = self._labels(labels, len(codes))
+        found = [
+            np.asarray(run(self.state, *(_pad(x[i : i + size], size) for x in (codes, labels))))
+            for i in range(0, len(codes), size)
+        ]
+        return np.concatenate(found)[: len(codes)]
+
+    def reconstruct(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """u8[N,H,W,C] -> u8[N,H,W,C], through the code."""
+        return self.apply("reconstruct", images, labels)
+
+    def denoise(self, images: np.ndarray) -> np.ndarray:
+        """Corrupted u8[N,H,W,C] -> u8[N,H,W,C]."""
+        return self.apply("denoise", images)
+
+    def score(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """u8[N,H,W,C] -> f32[N]: how badly the model explains each image; the task says how."""
+        return self.apply("score", images, labels)
+
+    def apply(
+        self,
+        capability: str,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        key: jax.Array | None = None,
+        **options: Any,
+    ) -> np.ndarray:
+        """[N,...]: a method (state, batch, key) of the task over any number of images.
+
+        The i-th chunk of `sample.batch_size` images gets the key folded with i.
+        """
+        run = self.compiled(capability, **{k: v for k, v in options.items() if v is not None})
+        size, found = self.config.sample.batch_size, []
+        batch = {"image": np.asarray(images), "label": self._labels(labels, len(images))}
         key = jax.random.key(0) if key is None else key
-        found = []
         for start in range(0, len(images), size):
-            chunk = _pad(np.asarray(images[start : start + size]), size)
+            chunk = {name: _pad(x[start : start + size], size) for name, x in batch.items()}
             found.append(np.asarray(run(self.state, chunk, jax.random.fold_in(key, start))))
         return np.concatenate(found)[: len(images)]
+
+    def _labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
+        conditional = getattr(self.task, "classes", 0)
+        if labels is None:
+            if conditional:
+                raise UserError("this model is class-conditional: give labels, one for each image.")
+            return np.full(count, -1, np.int32)
+        labels = np.asarray(labels, np.int32)
+        bad = labels.shape != (count,) or (conditional and not np.all(labels < conditional))
+        if bad or (conditional and labels.min() < 0):
+            raise UserError(f"labels: {count} of them are needed, from 0 to {conditional - 1}.")
+        return labels
 
     def _temperature(self, temperature: float | None) -> np.float32:
         value = self.config.sample.temperature if temperature is None else temperature
@@ -137,7 +211,9 @@ class Model:
             found.append(np.asarray(run(self.state, keys, *chunk, *more)))
         return np.concatenate(found)[:count]
 
-    def compiled(self, capability: str, method: str | None = None) -> Callable[..., Any]:
+    def compiled(
+        self, capability: str, method: str | None = None, **options: Any
+    ) -> Callable[..., Any]:
         """The task's method of that name, compiled for one device.
 
         Raises: UserError naming the families that have it, if this one has not.
@@ -147,12 +223,14 @@ class Model:
             raise UserError(
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
-        return _compile(self.task, capability, method)
+        return _compile(self.task, capability, method, tuple(options.items()))
 
 
-@functools.lru_cache(maxsize=16)
-def _compile(task: Any, capability: str, method: str | None) -> Callable[..., Any]:
-    call = getattr(task, capability)
+@functools.lru_cache(maxsize=32)
+def _compile(
+    task: Any, capability: str, method: str | None, options: tuple[tuple[str, Any], ...]
+) -> Callable[..., Any]:
+    call = functools.partial(getattr(task, capability), **dict(options))
     if method is None:
         return parallel.on_one_device(call)
 

@@ -23,30 +23,40 @@ def evaluate_split(config: ConfigDict, workdir: str) -> None:
     sets = data.load(config.data)
     if sets.spec.shape != tuple(model.task.shape):
         raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
+    task, state = model.task, model.state
+    if hasattr(task, "for_tables"):
+        task, state = task.for_tables(state, config.eval)
     replicas = parallel.replicas(config.parallel)
     run = evaluate.evaluator(
-        model.task,
+        task,
         sets.test,
         replicas,
         config.eval.batch_size,
         config.data.resident_mb,
         config.seed,
     )
-    found = run(replicas.replicate(jax.device_get(model.state)))
+    found = run(replicas.replicate(jax.device_get(state)))
     protocol = {
         "source": config.data.source,
         "split": config.data.eval_split,
         "images": len(sets.test),
         "weights": model.weights,
-        **model.task.protocol,
+        **task.protocol,
     }
+    remarks = task.remarks(found) if hasattr(task, "remarks") else []
     line = {"step": model.step, **found, "protocol": protocol}
     if jax.process_index() == 0:
-        report.append(Path(workdir) / "eval.jsonl", line)
+        report.append(
+            Path(workdir) / "eval.jsonl", line | ({"remarks": remarks} if remarks else {})
+        )
         stamp = ", ".join(f"{key} {value}" for key, value in protocol.items())
         for name, value in found.items():
-            print(f"{name} {value:.4f} {model.task.units.get(name, '')}".rstrip())
+            values = value if isinstance(value, list) else [value]
+            text = " ".join(f"{x:.4f}" if isinstance(x, float) else str(x) for x in values)
+            print(f"{name} {text} {task.units.get(name, '')}".rstrip())
         print(f"({stamp}, step {model.step})")
+        for remark in remarks:
+            print(f"Note: {remark}")
 
 
 def sample(config: ConfigDict, workdir: str) -> None:

@@ -100,10 +100,12 @@ class Report:
         terminal = sys.stderr.isatty() and self.active
         self.bar = tqdm(total=steps, initial=start, unit="step", disable=not terminal)
 
-    def metrics(self, step: int, epoch: float, split: str, values: dict[str, float]) -> None:
-        """One line of metrics.jsonl, TensorBoard scalars, and word to the terminal."""
+    def metrics(self, step: int, epoch: float, split: str, values: dict[str, Any]) -> None:
+        """One line of metrics.jsonl, TensorBoard scalars, and word to the terminal; numbers only,
+        lists are left to evaluations."""
         if not self.active:
             return
+        values = {name: x for name, x in values.items() if not isinstance(x, list)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values}
         append(self.workdir / "metrics.jsonl", line)
         if self.board:

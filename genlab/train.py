@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import signal
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -22,6 +22,7 @@ from genlab.checkpoint import Checkpoints
 from genlab.errors import RunStopped, UserError, nearest
 from genlab.model import Model, restore
 from genlab.parallel import Replicas
+from genlab.program import compile_steps, initial_state
 from genlab.state import State, Tree
 
 IN_FLIGHT = 8  # calls handed to the device before the host waits for one
@@ -153,9 +154,9 @@ class Run:
             found = self._validate(state, step, n) if due(train.eval_every) or last else None
             best = self._note_if_best(step, found)
             if best or due(train.checkpoint_every) or last or stop:
-                self._save(state, step, found)
+                saved = self._save(state, step, found, finish=best or last)
             if due(train.sample_every) or last:
-                self._draw(state, step, last)
+                self._draw(saved if last else self.replicas.first(state), step, last)
             if stop and not last:
                 return self._leave(step)
         self._finish(step)
@@ -187,7 +188,7 @@ class Run:
     def _validate(self, state: Tree, step: int, n: int) -> dict[str, float]:
         weights = _weights(self.config, state)
         found = self.evaluate(state.with_weights(weights))
-        bad = [name for name, value in found.items() if not math.isfinite(value)]
+        bad = [name for name, value in found.items() if not np.all(np.isfinite(value))]
         if bad:
             self._stop(step, f"valid {bad[0]}", found[bad[0]])
         self.report.metrics(step, step * self.config.data.batch_size / n, "valid", found)
@@ -204,8 +205,12 @@ class Run:
         self.best = {"step": step, "value": found[metric]}
         return True
 
-    def _save(self, state: Tree, step: int, found: dict[str, float] | None) -> None:
+    def _save(self, state: Tree, step: int, found: dict[str, float] | None, finish: bool) -> State:
+        """Starts saving the state, finished by the task if asked for, and returns it."""
         host = jax.device_get(self.replicas.first(state))
+        if finish and hasattr(self.task, "finish"):
+            finished = self.task.finish(host.with_weights(_weights(self.config, host)), self.sets)
+            host = host.replace(stats=jax.device_get(finished.stats))
         for path, x in jax.tree_util.tree_leaves_with_path(host):
             if not np.all(np.isfinite(x)):  # a state that is not finite is never saved
                 self._stop(step, jax.tree_util.keystr(path), float("nan"))
@@ -217,20 +222,23 @@ class Run:
             "window": self.window,
             "best": self.best,
         }
-        self.checkpoints.save(host, about, found)
+        numbers = found and {k: v for k, v in found.items() if not isinstance(v, list)}
+        self.checkpoints.save(host, about, numbers)
         self.saved = step
+        return host
 
-    def _draw(self, state: Tree, step: int, last: bool) -> None:
-        """A grid of samples; at the end, the figures of the family and the loss curves."""
+    def _draw(self, state: State, step: int, last: bool) -> None:
+        """A progress sheet; at the end, the figures of the family and the loss curves."""
         if not self.report.active:
             return
-        weights = _weights(self.config, state)
-        one = self.replicas.first(state).with_weights(weights)
-        model = Model(self.config, step, weights, self.task, one, str(self.workdir))
-        for name, picture in gallery.progress(model):
-            self.report.image(step, name, picture)
+        weights, spec = _weights(self.config, state), self.sets.spec
+        one = jax.tree.map(jax.numpy.asarray, state.with_weights(weights))
+        model = Model(self.config, step, weights, self.task, spec, one, str(self.workdir))
+        pictures = [gallery.progress(model, self.sets.valid)]
         if last:
-            gallery.finale(model, self.sets.valid)
+            pictures.append(gallery.finale(model, self.sets.test))
+        for name, picture in itertools.chain(*pictures):
+            self.report.image(step, name, picture)
 
     def _catch_signals(self) -> None:
         """SIGTERM (a preempted job) and the first Ctrl-C: finish the call, save, leave."""
@@ -262,35 +270,6 @@ class Run:
     def _finish(self, step: int) -> None:
         self.checkpoints.wait()
         self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
-
-
-def initial_state(task: Any, sets: data.Data, seed: int) -> State:
-    """The host state at step 0."""
-    key = jax.random.fold_in(jax.random.key(seed), 0)
-    return jax.device_get(parallel.on_one_device(task.init)(key, sets.train.read(np.arange(1))))
-
-
-def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: ConfigDict) -> Any:
-    """(state, shared, split) -> (state, {name: f32[steps_per_call]}), compiled for all replicas.
-
-    The key of a step depends on (seed, attempt, step) alone, so a resumed run draws what an
-    uninterrupted one would have drawn.
-    """
-    loop_key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    scan = config.train.steps_per_call
-
-    def one(state: State, shared: Any, part: Any) -> tuple[State, Any]:
-        key = jax.random.fold_in(jax.random.fold_in(loop_key, state.attempt), state.step)
-        state, metrics = task.step(state, feed.fetch(shared, part), key)
-        return state.replace(step=state.step + 1), metrics
-
-    def call(state: State, shared: Any, parts: Any) -> tuple[State, Any]:
-        if scan == 1:  # not a loop: XLA's CPU convolutions lose their fast path inside one
-            state, metrics = one(state, shared, jax.tree.map(lambda x: x[0], parts))
-            return state, jax.tree.map(lambda x: jnp.asarray(x)[None], metrics)
-        return jax.lax.scan(lambda s, part: one(s, shared, part), state, parts)
-
-    return replicas.compile(call)
 
 
 def _weights(config: ConfigDict, state: Tree) -> str:

@@ -14,8 +14,9 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import config as configs
-from genlab import likelihoods, noise, optim, sampling, updates
+from genlab import likelihoods, optim, sampling, updates
 from genlab.errors import UserError
+from genlab.figures import Rows
 from genlab.likelihoods import Likelihood
 from genlab.state import State, Tree
 from genlab.task import Spec
@@ -54,54 +55,60 @@ class Task:
 
     def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
         values_key, dropout_key = jax.random.split(key)
-        values = self._values(batch, values_key)
+        values = self._observe(batch, values_key)
         found = self._measure(params, values, {"dropout": dropout_key})
         means = {name: x.mean() for name, x in found.items()}
         loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
-        return loss, (means | self.summarise(means), {})
+        return loss, (self.summarise(means), {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values."""
-        return self._measure(state.params[PLAYER], self._values(batch, key))
+        return self._measure(state.params[PLAYER], self._observe(batch, key))
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
-        """Bits per dimension of the mean negative log-likelihood."""
+        """Adds the bits per dimension of the mean negative log-likelihood."""
         if "nll" not in means:
-            return {}
-        return {"bits_per_dim": likelihoods.bits_per_dim(means["nll"], self.shape)}
+            return means
+        return means | {"bits_per_dim": likelihoods.bits_per_dim(means["nll"], self.shape)}
+
+    @property
+    def headline(self) -> str:
+        """The metric of the loss curve."""
+        return "nll" if self.likelihood.exact else "mse"
 
     @property
     def protocol(self) -> dict[str, Any]:
         """What the likelihood is a likelihood of."""
-        kind = type(self.likelihood).__name__
         if not self.likelihood.exact:
+            kind = type(self.likelihood).__name__
             return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
-        seen = {"likelihood": kind, "levels": self.likelihood.levels, "estimate": "exact"}
-        return seen | ({"binarisation": self.binarisation} if self.likelihood.levels == 2 else {})
+        return likelihoods.protocol(self.likelihood, self.binarisation) | {"estimate": "exact"}
 
-    def log_prob(self, state: State, images: jax.Array, key: jax.Array) -> jax.Array:
+    def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats (of stochastically binarised
         images: of one draw of them by `key`)."""
         if not self.likelihood.exact:
             raise UserError("log_prob: a grey_value model has no likelihood; train another one.")
-        return -self.evaluate(state, {"image": images}, key)["nll"]
+        return -self.evaluate(state, batch, key)["nll"]
 
     def sample(
         self,
         state: State,
         keys: jax.Array,
+        labels: jax.Array,
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> jax.Array:
         """key[B] -> u8[B,H,W,C], drawn from a blank image pixel by pixel."""
         images = jnp.zeros((keys.shape[0], *self.shape), jnp.uint8)
         known = jnp.zeros(images.shape, bool)
-        return self.complete(state, keys, images, known, method, temperature)
+        return self.complete(state, keys, labels, images, known, method, temperature)
 
     def complete(
         self,
         state: State,
         keys: jax.Array,
+        labels: jax.Array,
         images: jax.Array,
         known: jax.Array,
         method: str = "auto",
@@ -121,39 +128,35 @@ class Task:
         )
         return jnp.where(known, images, likelihoods.dequantise(drawn, levels))
 
-    def predict(self, state: State, images: jax.Array) -> jax.Array:
+    def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each pixel's mean given the true pixels before it."""
         levels = self.likelihood.levels
-        params = self._apply(state.params[PLAYER], likelihoods.quantise(images, levels))
+        params = self._apply(state.params[PLAYER], likelihoods.quantise(batch["image"], levels))
         return jnp.round(self.likelihood.mean(params) * (255.0 / (levels - 1))).astype(jnp.uint8)
 
-    def pictures(self, model: Any, images: np.ndarray, key: jax.Array) -> dict[str, Any]:
-        """Figures of u8[B,H,W,C]: {name: ([(title, u8[B,H,W,C])], note)}."""
+    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
+        """The figures of the family, by name: prediction in one pass, and completions."""
         levels = self.likelihood.levels
+        images = split.read(np.arange(min(8, len(split))))["image"]
         shown = np.asarray(likelihoods.dequantise(likelihoods.quantise(images, levels), levels))
         upper = np.arange(self.shape[0])[:, None, None] < self.shape[0] // 2  # bool[H,1,1]
         drawn = [
             (f"completion {i + 1}", model.complete(jax.random.fold_in(key, i), shown, upper))
             for i in range(3)
         ]
-        prediction = np.asarray(model.compiled("predict")(model.state, shown))
         return {
-            "one_step_prediction": (
-                [("original", shown), ("one-step\nprediction", prediction)],
+            "one_step_prediction": Rows(
+                [("original", shown), ("one-step\nprediction", model.apply("predict", shown))],
                 "Each pixel's mean given the true pixels before it: prediction, not generation.",
             ),
-            "completions": (
+            "completions": Rows(
                 [("original", shown), ("given", np.where(upper, shown, 64)), *drawn],
                 "The upper half is given; the lower half is drawn pixel by pixel.",
             ),
         }
 
-    def _values(self, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> i32[B,H,W,C] levels, binarised by draws if configured."""
-        images = batch["image"]
-        if self.binarisation == "stochastic":
-            return (noise.uniform(key, images.shape) < images / 255.0).astype(jnp.int32)
-        return likelihoods.quantise(images, self.likelihood.levels)
+    def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
+        return likelihoods.observe(self.likelihood, self.binarisation, batch["image"], key)
 
     def _apply(self, params: Tree, values: jax.Array, rngs: Any = None) -> jax.Array:
         x = likelihoods.centre(values, self.likelihood.levels)  # f32[B,H,W,C]
@@ -171,6 +174,12 @@ class Task:
 def make(config: ConfigDict, spec: Spec) -> Task:
     """The task of a config, for images of that shape."""
     likelihood = likelihoods.make(config.likelihood)
+    if not hasattr(likelihood, "logits") or config.likelihood.binarisation == "expected":
+        raise UserError(
+            f"likelihood: {config.likelihood.name} with binarisation"
+            f" {config.likelihood.binarisation} is for VAEs; an autoregressive model needs"
+            " categorical, bernoulli or grey_value, and levels that are drawn."
+        )
     return Task(
         network=configs.build(config.model, "model", outputs=likelihood.outputs),
         likelihood=likelihood,

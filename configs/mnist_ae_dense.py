@@ -1,0 +1,17 @@
+"""Dense autoencoder on MNIST: 784-128-64-32 and back, 222,384 parameters.
+
+python launch.py --config=configs/mnist_ae_dense.py --workdir=runs/mnist_ae_dense
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    network = "dense.Autoencoder"
+    common.autoencoder(config, name=network, hidden=(128, 64), code=32, activation="relu")
+    config.model.update(code_activation="relu", dropout=0.0)
+    common.mnist(config, batch_size=256, epochs=50)
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,18 @@
+"""Denoising autoencoder on MNIST: max pooling and upsampling, noise 0.5 N(0, 1).
+
+python launch.py --config=configs/mnist_dae_upsample.py --workdir=runs/mnist_dae_upsample
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    network, features = "conv.PooledAutoencoder", (32, 32, 16)
+    common.autoencoder(config, name=network, features=features, kernel=3)
+    config.model.decoder_features = (16, 32, 32)
+    config.corruption.update(name="gaussian", mean=0.0, deviation=0.5)
+    common.mnist(config, batch_size=32, epochs=20)
+    return common.variants(config, arg, smoke=common.smoke)

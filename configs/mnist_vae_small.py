@@ -1,0 +1,22 @@
+"""Small VAE on 10,000 MNIST images with a 2-d latent.
+
+python launch.py --config=configs/mnist_vae_small.py --workdir=runs/mnist_vae_small
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    network, features = "conv.StridedAutoencoder", (32, 64)
+    common.vae(config, name=network, features=features, strides=(2, 2), hidden=16, code=2)
+    config.model.update(decoder_features=(64, 32), decoder_strides=(2, 2), start=64)
+    config.model.update(kernel=3, activation="relu", dense_activation="relu")
+    config.optim.update(name="rmsprop", decay=0.9, eps=1e-7)
+    common.mnist(config, batch_size=32, epochs=30)
+    config.data.update(train_split="train[:10000]", valid_split="train[10000:11000]")
+    config.data.eval_split = "test[:1000]"
+    common.in_epochs(config, 10_000 // 32, epochs=30)
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,249 @@
+"""Convolutional networks with a code: pooled and upsampled, or strided and transposed.
+
+All convolutions are "same" padded. See `genlab/nn/dense.py` for what such a network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab.nn.dense import GLOROT, CodeNetwork, activation, joined
+
+
+class ConvTranspose(nn.Module):
+    """A transposed convolution, padded "same": the image grows by the stride.
+
+    Computed as one convolution without holes whose features are the stride x stride phases of the
+    output: equal to `jax.lax.conv_transpose`, and four to five times faster forward and backward
+    on CPU (measured at 7x7x64 and 14x14x64, stride 2, 3x3).
+    """
+
+    features: int
+    kernel: int = 3
+    stride: int = 2
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """f32[B,H,W,Cin] -> f32[B,stride*H,stride*W,features]."""
+        k, s, (b, h, w, c_in) = self.kernel, self.stride, x.shape
+        kernel = self.param("kernel", GLOROT, (k, k, c_in, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        taps, before, after = phases(k, s)
+        rows = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))[taps]  # f32[s,J,k+1,Cin,Cout]
+        both = rows[:, :, taps].transpose(1, 3, 4, 0, 2, 5)  # f32[J,J,Cin,s,s,Cout]
+        y = jax.lax.conv_general_dilated(
+            x,
+            both.reshape(*both.shape[:3], -1),
+            window_strides=(1, 1),
+            padding=((before, after), (before, after)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        ).reshape(b, h, w, s, s, self.features)
+        return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, s * h, s * w, -1) + bias
+
+
+def phases(kernel: int, stride: int) -> tuple[np.ndarray, int, int]:
+    """Which tap of a transposed kernel meets input i + j at output i * stride + p.
+
+    Returns: i64[stride,J] taps for phase p and offset j (the number `kernel` stands for none), and
+    by how much the offsets reach before and after input i.
+    """
+    before = kernel - 1 if stride > kernel - 1 else -(-(kernel + stride - 2) // 2)  # as in JAX
+    first, last = -(before // stride), -(-(kernel - 1 - before) // stride)
+    offsets, phase = np.arange(first, last + 1), np.arange(stride)[:, None]
+    taps = stride * offsets - phase + before  # i64[stride,J]
+    return np.where((taps >= 0) & (taps < kernel), taps, kernel), -first, last
+
+
+def halved(size: int, strides: Sequence[int]) -> list[int]:
+    """The sides of an image on its way through "same" strides, the first included."""
+    sides = [size]
+    for stride in strides:
+        sides.append(-(-sides[-1] // stride))
+    return sides
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """f32[B,H,W,C] -> f32[B,H/2,W/2,C], rounded up; its gradient is six times faster than
+    `nn.max_pool`'s on CPU."""
+    b, h, w, c = x.shape
+    x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), constant_values=-jnp.inf)
+    return x.reshape(b, -(-h // 2), 2, -(-w // 2), 2, c).max((2, 4))
+
+
+def conv(features: int, kernel: int, stride: int = 1) -> nn.Conv:
+    """A "same" convolution that starts as in Keras."""
+    return nn.Conv(features, (kernel, kernel), (stride, stride), kernel_init=GLOROT)
+
+
+class PooledEncoder(nn.Module):
+    """Convolutions, each with ReLU and 2x2 max pooling; the map is the code."""
+
+    features: tuple[int, ...]
+    kernel: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B,h*w*c]."""
+        for features in self.features:
+            x = max_pool(nn.relu(conv(features, self.kernel)(x)))
+        return joined(x.reshape(x.shape[0], -1), condition)
+
+
+class PooledDecoder(nn.Module):
+    """Nearest-neighbour upsampling, each followed by a convolution with ReLU; a last convolution.
+
+    Upsampling, not transposed convolution, avoids checkerboards.
+    """
+
+    features: tuple[int, ...]
+    kernel: int
+    sides: tuple[tuple[int, int], ...]  # of the maps, from the code to the image
+    code_features: int
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,h*w*c] -> f32[B,H,W,outputs]."""
+        h, w = self.sides[0]
+        x = x.reshape(-1, h, w, self.code_features)
+        for features, (height, width) in zip(self.features, self.sides[1:], strict=True):
+            x = x.repeat(2, 1).repeat(2, 2)[:, :height, :width]
+            x = nn.relu(conv(features, self.kernel)(x))
+        return conv(self.outputs, self.kernel)(x)
+
+
+class PooledAutoencoder(CodeNetwork):
+    """Convolutions and max pooling down to a map, upsampling and convolutions back.
+
+    features: of each convolution on the way down; the last are the code's.  decoder_features: on
+    the way up, as many.  kernel: side of all kernels.
+    """
+
+    features: tuple[int, ...] = (16, 8, 8)
+    decoder_features: tuple[int, ...] = (8, 8, 16)
+    kernel: int = 3
+
+    @property
+    def sides(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of the maps, from the code to the image."""
+        twos = [2] * len(self.features)
+        height, width = (halved(side, twos)[::-1] for side in self.shape[:2])
+        return tuple(zip(height, width, strict=True))
+
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        return self.sides[0][0] * self.sides[0][1] * self.features[-1]
+
+    def setup(self) -> None:
+        """A code that is the pooled map itself."""
+        self.encoder = PooledEncoder(self.features, self.kernel)
+        self.decoder = PooledDecoder(
+            self.decoder_features,
+            self.kernel,
+            self.sides,
+            self.features[-1],
+            self.shape[2] * self.outputs,
+        )
+
+
+class StridedEncoder(nn.Module):
+    """Strided convolutions with an activation, then dense layers to the code."""
+
+    features: tuple[int, ...]
+    strides: tuple[int, ...]
+    kernel: int
+    hidden: int
+    code: int
+    activation: str
+    dense_activation: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B,code]."""
+        for features, stride in zip(self.features, self.strides, strict=True):
+            x = activation(self.activation)(conv(features, self.kernel, stride)(x))
+        x = joined(x.reshape(x.shape[0], -1), condition)
+        if self.hidden:
+            dense = nn.Dense(self.hidden, kernel_init=GLOROT)
+            x = activation(self.dense_activation)(dense(x))
+        return nn.Dense(self.code, kernel_init=GLOROT)(x)
+
+
+class StridedDecoder(nn.Module):
+    """A dense layer to a small map, transposed convolutions, and a last convolution."""
+
+    features: tuple[int, ...]
+    strides: tuple[int, ...]
+    kernel: int
+    start: int
+    sides: tuple[tuple[int, int], ...]  # of the maps, from the first to the image
+    outputs: int
+    activation: str
+    dense_activation: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,code] -> f32[B,H,W,outputs]."""
+        h, w = self.sides[0]
+        x = nn.Dense(h * w * self.start, kernel_init=GLOROT)(joined(x, condition))
+        x = activation(self.dense_activation)(x).reshape(-1, h, w, self.start)
+        steps = zip(self.features, self.strides, self.sides[1:], strict=True)
+        for features, stride, (height, width) in steps:
+            x = ConvTranspose(features, self.kernel, stride)(x)[:, :height, :width]
+            x = activation(self.activation)(x)
+        return conv(self.outputs, self.kernel)(x)
+
+
+class StridedAutoencoder(CodeNetwork):
+    """Strided convolutions down to a dense code, transposed convolutions back.
+
+    features, strides: of the convolutions on the way down.  hidden: width of a dense layer before
+    the code, 0 for none.  code: its size.  decoder_features, decoder_strides: of the transposed
+    convolutions; the map they start from has `start` features.  activation: of convolutions.
+    dense_activation: of the dense layers on both sides of the code.
+    """
+
+    features: tuple[int, ...] = (32, 64)
+    strides: tuple[int, ...] = (2, 2)
+    hidden: int = 0
+    code: int = 16
+    start: int = 64
+    decoder_features: tuple[int, ...] = (64, 32)
+    decoder_strides: tuple[int, ...] = (2, 2)
+    kernel: int = 3
+    activation: str = "relu"
+    dense_activation: str = "relu"
+
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        return self.code
+
+    def setup(self) -> None:
+        """A dense code between two stacks of convolutions."""
+        self.encoder = StridedEncoder(
+            self.features,
+            self.strides,
+            self.kernel,
+            self.hidden,
+            self.heads * self.code,
+            self.activation,
+            self.dense_activation,
+        )
+        sides = (halved(side, self.decoder_strides[::-1])[::-1] for side in self.shape[:2])
+        self.decoder = StridedDecoder(
+            self.decoder_features,
+            self.decoder_strides,
+            self.kernel,
+            self.start,
+            tuple(zip(*sides, strict=True)),
+            self.shape[2] * self.outputs,
+            self.activation,
+            self.dense_activation,
+        )

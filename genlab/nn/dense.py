@@ -1,0 +1,114 @@
+"""Fully connected networks, and what every network with a code shares.
+
+A network with a code has an `encoder` and a `decoder`:
+
+    encode(x f32[B,H,W,C], condition, train)  -> f32[B,heads*codes]
+    decode(code f32[B,codes], condition, train) -> f32[B,H,W,C,outputs]
+
+`heads` is 1 for a code, 2 for the mean and log variance of one; `outputs` is how many parameters
+a value's distribution has. `condition` is f32[B,K] (a class, one-hot) or None. Kernels start
+Glorot uniform, biases zero, as in Keras, where most of the sources were written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genlab import noise
+from genlab.errors import UserError, nearest
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "none": lambda x: x,
+    "relu": nn.relu,
+    "tanh": nn.tanh,
+    "leaky_relu": lambda x: nn.leaky_relu(x, 0.2),
+}
+GLOROT = nn.initializers.glorot_uniform()
+
+
+def activation(name: str) -> Callable[[jax.Array], jax.Array]:
+    """The function of that name. Raises UserError if there is none."""
+    if name not in ACTIVATIONS:
+        raise UserError(f"no activation {name!r}.{nearest(name, ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def joined(x: jax.Array, condition: jax.Array | None) -> jax.Array:
+    """f32[B,N] -> f32[B,N+K], or as it is without a condition."""
+    return x if condition is None else jnp.concatenate([x, condition], -1)
+
+
+class CodeNetwork(nn.Module):
+    """What the networks with a code have in common; they set `encoder` and `decoder`."""
+
+    shape: tuple[int, int, int]
+    heads: int
+    outputs: int
+
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        raise NotImplementedError
+
+    def encode(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B,heads*codes]."""
+        return self.encoder(x, condition, train)
+
+    def decode(self, code: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,codes] -> f32[B,H,W,C,outputs]."""
+        return self.decoder(code, condition, train).reshape(-1, *self.shape, self.outputs)
+
+    def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B,H,W,C,outputs], by the first head; it makes all parameters."""
+        return self.decode(self.encode(x, condition, False)[:, : self.codes], condition, False)
+
+
+class Layers(nn.Module):
+    """Dense layers, each with its activation and dropout, and a last one with another."""
+
+    hidden: tuple[int, ...]
+    last: int
+    activation: str
+    last_activation: str = "none"
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,...] -> f32[B,last]."""
+        x = joined(x.reshape(x.shape[0], -1), condition)  # f32[B,N]
+        for features in self.hidden:
+            x = activation(self.activation)(nn.Dense(features, kernel_init=GLOROT)(x))
+            x = noise.Dropout(self.dropout)(x, train)
+        return activation(self.last_activation)(nn.Dense(self.last, kernel_init=GLOROT)(x))
+
+
+class Autoencoder(CodeNetwork):
+    """Dense layers down to a code, and the same widths back.
+
+    hidden: widths on the way to the code.  code: its size.  code_activation: of the code itself.
+    dropout: after every hidden layer, both ways.
+    """
+
+    hidden: tuple[int, ...] = (128, 64)
+    code: int = 32
+    activation: str = "relu"
+    code_activation: str = "none"
+    dropout: float = 0.0
+
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        return self.code
+
+    def setup(self) -> None:
+        """Two stacks of layers."""
+        self.encoder = Layers(
+            self.hidden, self.heads * self.code, self.activation, self.code_activation, self.dropout
+        )
+        size = math.prod(self.shape) * self.outputs
+        self.decoder = Layers(self.hidden[::-1], size, self.activation, "none", self.dropout)

@@ -1,0 +1,43 @@
+"""The compiled parts of training: the state at step 0, and the steps of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from genlab import data, parallel
+from genlab.parallel import Replicas
+from genlab.state import State
+
+
+def initial_state(task: Any, sets: data.Data, seed: int) -> State:
+    """The host state at step 0."""
+    key = jax.random.fold_in(jax.random.key(seed), 0)
+    return jax.device_get(parallel.on_one_device(task.init)(key, sets.train.read(np.arange(1))))
+
+
+def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: ConfigDict) -> Any:
+    """(state, shared, split) -> (state, {name: f32[steps_per_call]}), compiled for all replicas.
+
+    The key of a step depends on (seed, attempt, step) alone, so a resumed run draws what an
+    uninterrupted one would have drawn.
+    """
+    loop_key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    scan = config.train.steps_per_call
+
+    def one(state: State, shared: Any, part: Any) -> tuple[State, Any]:
+        key = jax.random.fold_in(jax.random.fold_in(loop_key, state.attempt), state.step)
+        state, metrics = task.step(state, feed.fetch(shared, part), key)
+        return state.replace(step=state.step + 1), metrics
+
+    def call(state: State, shared: Any, parts: Any) -> tuple[State, Any]:
+        if scan == 1:  # not a loop: XLA's CPU convolutions lose their fast path inside one
+            state, metrics = one(state, shared, jax.tree.map(lambda x: x[0], parts))
+            return state, jax.tree.map(lambda x: jnp.asarray(x)[None], metrics)
+        return jax.lax.scan(lambda s, part: one(s, shared, part), state, parts)
+
+    return replicas.compile(call)

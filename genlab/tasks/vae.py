@@ -1,0 +1,299 @@
+"""Variational autoencoders: a bound on log p(x) through a Gaussian posterior of a latent z.
+
+Kingma and Welling, arXiv 1312.6114 (the ELBO, section 2.2, and its closed-form KL, appendix B);
+Burda et al., arXiv 1509.00519 (the K-sample importance-weighted bound, section 3, and active
+units, section 5.2).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from genlab import bounds, latents, likelihoods, noise, optim, updates
+from genlab import config as configs
+from genlab.errors import UserError, nearest
+from genlab.likelihoods import Likelihood
+from genlab.state import State, Tree
+from genlab.task import Spec
+
+PLAYER = "model"
+OBJECTIVES = ("elbo", "iwae")
+METHODS = ("auto", "mean", "draw")
+ACTIVE = 1e-2  # variance of a unit's posterior mean over the data, from which it counts as active
+Batch = updates.Batch
+
+
+@dataclass(frozen=True)
+class Task:
+    """network: with `encode` (mean and log variance) and `decode`.  objective: "elbo", or "iwae"
+    of `samples` draws.  beta: weight of the KL, reached after `warmup_steps`.  bound_samples: K of
+    an evaluation, computed `chunk` at a time.  classes: of a conditional model, else 0."""
+
+    network: nn.Module
+    likelihood: Likelihood
+    binarisation: str
+    objective: str
+    samples: int
+    beta: float
+    warmup_steps: int
+    classes: int
+    optimizer: optax.GradientTransformation
+    ema: float
+    shape: tuple[int, int, int]
+    bound_samples: int = 1
+    chunk: int = 1
+
+    headline: ClassVar[str] = "neg_elbo"
+    units: ClassVar[dict[str, str]] = {
+        "neg_elbo": "nats per image, upper bound on the NLL",
+        "neg_iwae": "nats per image, upper bound on the NLL",
+        "reconstruction": "nats per image",
+        "kl": "nats per image",
+        "bits_per_dim": "bits per dimension, of the ELBO",
+        "iwae_bits_per_dim": "bits per dimension, of the IWAE bound",
+        "active_units": "latent dimensions",
+        "kl_per_dim": "nats",
+    }
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the likelihood is a likelihood of, and that it is a bound."""
+        k = self.bound_samples
+        bound = f"bound: ELBO of {k} draws" + (f", IWAE K={k}" if k > 1 else "")
+        given = {"given": "class"} if self.classes else {}
+        seen = likelihoods.protocol(self.likelihood, self.binarisation)
+        return seen | given | {"estimate": bound}
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
+        params = self.network.init(key, x, self._condition(jnp.zeros(1, jnp.int32)))["params"]
+        averaged = (PLAYER,) if self.ema else ()
+        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
+        """One descent on the mean loss per dimension."""
+        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+
+    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+        values_key, latent_key, dropout_key = jax.random.split(key, 3)
+        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], values_key)
+        rngs, condition = {"dropout": dropout_key}, self._condition(batch["label"])
+        posterior = self._posterior(params, values, condition, rngs)
+        eps = noise.normal(latent_key, (values.shape[0], self.samples, self.network.codes))
+        found, ratio = self._terms(params, values, condition, posterior, eps, rngs)  # f32[K,B]
+        kl = bounds.kl_from_standard_normal(*posterior)  # f32[B,d]
+        means = {"reconstruction": -found.mean(), "kl": kl.sum(-1).mean()}
+        means["neg_elbo"] = means["reconstruction"] + means["kl"]
+        weight = jnp.float32(self.beta)
+        if self.warmup_steps:
+            weight *= jnp.minimum(1.0, (state.step + 1.0) / self.warmup_steps)
+        if self.objective == "iwae":
+            bound = jax.nn.logsumexp(found + weight * ratio, axis=0) - math.log(self.samples)
+            loss = means["neg_iwae"] = -bound.mean()
+        else:
+            loss = means["reconstruction"] + weight * means["kl"]
+        return loss / math.prod(self.shape), (self._with_bits(means), {})
+
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """The bounds and their parts, f32[B] in nats per image whatever the training weighted; KL
+        and moments of the posterior mean for each latent dimension, f32[B,d]."""
+        values_key, latent_key = jax.random.split(key)
+        params, condition = state.params[PLAYER], self._condition(batch["label"])
+        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], values_key)
+        posterior = self._posterior(params, values, condition)
+        terms = functools.partial(self._terms, params, values, condition, posterior)
+        size = (values.shape[0], self.network.codes)
+        found, bound = bounds.importance_weighted(
+            terms, latent_key, size, self.bound_samples, self.chunk
+        )
+        kl = bounds.kl_from_standard_normal(*posterior)  # f32[B,d]
+        out = {"reconstruction": -found, "kl": kl.sum(-1), "neg_elbo": kl.sum(-1) - found}
+        if self.bound_samples > 1:
+            out["neg_iwae"] = -bound
+        mean = posterior[0]
+        return out | {"kl_per_dim": kl, "mean": mean, "square": mean**2}
+
+    def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
+        """Bits per dimension, and how many units are active: those whose posterior mean varies
+        over the data by more than 0.01 (Burda et al., section 5.2)."""
+        means = dict(means)
+        variance = means.pop("square") - means.pop("mean") ** 2  # f[d]
+        return self._with_bits(means) | {"active_units": (variance > ACTIVE).sum()}
+
+    def remarks(self, found: dict[str, Any]) -> list[str]:
+        """What a reader of an evaluation must be told."""
+        if found["active_units"] > 0:
+            return []
+        return [
+            "the latent has collapsed: 0 active units, the decoder ignores its code. Lower"
+            " vae.beta, raise vae.warmup_steps, or take a weaker decoder."
+        ]
+
+    def for_tables(self, state: State, evaluation: ConfigDict) -> tuple[Task, State]:
+        """The task and state that `--mode=eval` measures: the bound of `eval.samples` draws."""
+        for key in ("samples", "chunk"):
+            if evaluation[key] < 1:
+                raise UserError(f"eval.{key}={evaluation[key]}: take 1 or more.")
+        chunk = min(evaluation.chunk, evaluation.samples)
+        return dataclasses.replace(self, bound_samples=evaluation.samples, chunk=chunk), state
+
+    def log_prob(self, state: State, batch: Batch, key: jax.Array, samples: int = 0) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B], the bound of that many draws (0: that of an evaluation), nats."""
+        task = self
+        if samples:
+            task = dataclasses.replace(self, bound_samples=samples, chunk=min(samples, 64))
+        found = task.evaluate(state, batch, key)
+        return -found["neg_iwae" if task.bound_samples > 1 else "neg_elbo"]
+
+    def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d], the posterior mean."""
+        return self._encoded(state, batch, key)[0]
+
+    def posterior_sample(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d], a draw of the posterior."""
+        mean, log_variance = self._encoded(state, batch, key)
+        eps = noise.normal(jax.random.fold_in(key, 1), mean.shape)
+        return mean + jnp.exp(0.5 * log_variance) * eps
+
+    def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
+        """f32[B,d] -> u8[B,H,W,C], the mean of the likelihood."""
+        params = self._decode(state.params[PLAYER], codes, self._condition(labels))
+        return self._bytes(self.likelihood.mean(params))
+
+    def reconstruct(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> u8[B,H,W,C], decoded from the posterior mean."""
+        return self.decode(state, self.encode(state, batch, key), batch["label"])
+
+    def kl_per_dim(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d], nats."""
+        return bounds.kl_from_standard_normal(*self._encoded(state, batch, key))
+
+    def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B], the negative ELBO of one draw, nats."""
+        return self.evaluate(state, batch, key)["neg_elbo"]
+
+    def sample(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """key[B] -> u8[B,H,W,C] from the prior, its deviation times the temperature: each value's
+        "mean" (auto), or a "draw" from the likelihood."""
+        if method not in METHODS:
+            raise UserError(f"sample.method: {method!r}?{nearest(method, METHODS)}")
+        size = (self.network.codes,)
+        z = jax.vmap(lambda key: jax.random.normal(key, size))(keys) * temperature  # f32[B,d]
+        if method != "draw":
+            return self.decode(state, z, labels)
+        params = self._decode(state.params[PLAYER], z, self._condition(labels))
+        draw = lambda key, p: self.likelihood.draw(jax.random.fold_in(key, 1), p)  # noqa: E731
+        return self._bytes(jax.vmap(draw)(keys, params))
+
+    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
+        """The figures of the family, by name."""
+        found = latents.reconstructions(model, split)
+        found |= latents.posterior_samples(model, split, key)
+        found |= latents.maps(model, split)
+        found |= latents.walks(model, split, from_prior=True)
+        return found | latents.usage(model, split)
+
+    def _condition(self, labels: jax.Array) -> jax.Array | None:
+        return jax.nn.one_hot(labels, self.classes) if self.classes else None  # f32[B,classes]
+
+    def _posterior(
+        self, params: Tree, values: jax.Array, condition: jax.Array | None, rngs: Any = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """f32[B,d] each: mean and log variance, the latter kept within float32's reach."""
+        scale = 1 if jnp.issubdtype(values.dtype, jnp.floating) else self.likelihood.levels - 1
+        call = {"params": params}, values / scale, condition, rngs is not None
+        found = self.network.apply(*call, rngs=rngs, method="encode")  # f32[B,2d]
+        mean, log_variance = jnp.split(found, 2, axis=-1)
+        return mean, jnp.clip(log_variance, -20.0, 20.0)
+
+    def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], key)
+        condition = self._condition(batch["label"])
+        return self._posterior(state.params[PLAYER], values, condition)
+
+    def _decode(
+        self, params: Tree, z: jax.Array, condition: jax.Array | None, rngs: Any = None
+    ) -> jax.Array:
+        call = {"params": params}, z, condition, rngs is not None
+        return self.network.apply(*call, rngs=rngs, method="decode")  # f32[B,H,W,C,outputs]
+
+    def _terms(
+        self,
+        params: Tree,
+        values: jax.Array,
+        condition: jax.Array | None,
+        posterior: tuple[jax.Array, jax.Array],
+        eps: jax.Array,
+        rngs: Any = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """For eps f32[B,K,d]: log p(x|z) and log p(z) - log q(z|x), f32[K,B] each."""
+        eps = eps.swapaxes(0, 1)  # f32[K,B,d]
+        mean, log_variance = posterior
+        z = mean + jnp.exp(0.5 * log_variance) * eps
+        k, b, _ = z.shape
+        if condition is not None:
+            condition = jnp.tile(condition, (k, 1))
+        found = self._decode(params, z.reshape(k * b, -1), condition, rngs)
+        found = self.likelihood.log_prob(found.reshape(k, *values.shape, -1), values)
+        ratio = 0.5 * (eps**2 + log_variance - z**2).sum(-1)  # the normalising constants cancel
+        return found.sum((2, 3, 4)), ratio
+
+    def _bytes(self, levels: jax.Array) -> jax.Array:
+        return jnp.round(levels * (255.0 / (self.likelihood.levels - 1))).astype(jnp.uint8)
+
+    def _with_bits(self, means: dict[str, Any]) -> dict[str, Any]:
+        names = {"neg_elbo": "bits_per_dim", "neg_iwae": "iwae_bits_per_dim"}
+        bits = {
+            bits: likelihoods.bits_per_dim(means[name], self.shape)
+            for name, bits in names.items()
+            if name in means
+        }
+        return means | bits
+
+
+def make(config: ConfigDict, spec: Spec) -> Task:
+    """The task of a config, for images of that shape."""
+    vae = config.vae
+    if vae.objective not in OBJECTIVES:
+        raise UserError(f"vae.objective: {vae.objective!r}?{nearest(vae.objective, OBJECTIVES)}")
+    if vae.samples < 1:
+        raise UserError(f"vae.samples={vae.samples}: take 1 or more.")
+    if vae.beta < 0.0 or vae.warmup_steps < 0:
+        raise UserError("vae.beta and vae.warmup_steps: take 0 or more.")
+    if vae.conditional and not spec.classes:
+        raise UserError("vae.conditional: this data has no labels; set it to False.")
+    likelihood = likelihoods.make(config.likelihood)
+    if not hasattr(likelihood, "draw"):
+        raise UserError(f"likelihood.name={config.likelihood.name}: a VAE needs one that draws.")
+    outputs = likelihood.outputs
+    return Task(
+        network=configs.build(config.model, "model", shape=spec.shape, heads=2, outputs=outputs),
+        likelihood=likelihood,
+        binarisation=config.likelihood.binarisation,
+        objective=vae.objective,
+        samples=vae.samples,
+        beta=vae.beta,
+        warmup_steps=vae.warmup_steps,
+        classes=len(spec.classes) if vae.conditional else 0,
+        optimizer=optim.make(config.optim, config.train.steps),
+        ema=config.optim.ema,
+        shape=spec.shape,
+    )
