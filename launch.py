@@ -1,8 +1,9 @@
-"""Train, evaluate, sample, summarise and benchmark: the one command line of genlab.
+"""Train, evaluate, sample, summarise, sweep and benchmark: the one command line of genlab.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
 python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
+python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mode=sweep
 """
 
 from __future__ import annotations
@@ -10,18 +11,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from absl import app, flags
+from ml_collections import ConfigDict
 
-from genlab import benchmark, cli, modes, parallel, train
+from genlab import benchmark, cli, modes, parallel, sweep, train
 from genlab.errors import UserError
+
+
+def run_sweep(config: ConfigDict, workdir: str) -> None:
+    """All runs of the experiment that --config names."""
+    add_to, metrics = cli.load_sweep(FLAGS.config_file)
+    sweep.sweep(config, workdir, sweep.points(add_to), metrics)
+
 
 MODES = {
     "train": train.train,
     "eval": modes.evaluate_split,
     "sample": modes.sample,
     "summary": modes.summary,
+    "sweep": run_sweep,
     "benchmark": benchmark.benchmark,
 }
-NEED_A_WORKDIR = ("train", "eval", "sample")
+NEED_A_WORKDIR = ("train", "eval", "sample", "sweep")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")

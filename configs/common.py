@@ -123,6 +123,12 @@ def in_epochs(config: ConfigDict, steps_per_epoch: int, epochs: int, every: int 
     config.train.sample_every = every * steps_per_epoch
 
 
+def flat_folder(config: ConfigDict) -> None:
+    """For `--config.data.source=folder:<path>` of images without splits: one in ten is for
+    evaluation."""
+    config.data.update(train_split="train[:90%]", valid_split="", eval_split="train[90%:]")
+
+
 def autoencoder(config: ConfigDict, **model: Any) -> None:
     """The task and the sections that every autoencoder starts from; `model` is its network."""
     config.task = "autoencoder"

@@ -13,5 +13,6 @@ def get_config(arg: str = "") -> ConfigDict:
     network = "dense.Autoencoder"
     common.autoencoder(config, name=network, hidden=(128, 64), code=32, activation="relu")
     config.model.update(code_activation="relu", dropout=0.0)
+    config.optim.update(learning_rate=3e-3, schedule="cosine")
     common.mnist(config, batch_size=256, epochs=50)
     return common.variants(config, arg, smoke=common.smoke)

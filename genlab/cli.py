@@ -45,12 +45,14 @@ def _parse(argv: list[str]) -> list[str]:
         if arg.lstrip("-").startswith("config."):
             _check_key(arg.lstrip("-").partition("=")[0].removeprefix("config."), config)
     config_flags.DEFINE_config_dict("config", config, sys_argv=argv)
+    flags.DEFINE_string("config_file", file, "What --config named; taken from there.")
     try:
         rest = flags.FLAGS(argv)
     except (flags.Error, TypeError, ValueError) as error:
         raise UserError(" ".join(str(error).split()).removeprefix("flag --")) from None
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
+    flags.FLAGS.config_file = file
     return rest
 
 
@@ -74,7 +76,21 @@ def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
 
 def load(file: str) -> ConfigDict:
     """The locked config of `path.py` or `path.py:argument`."""
-    path, _, arg = file.partition(":")
+    return _module(file).get_config(file.partition(":")[2]).lock()
+
+
+def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
+    """The `sweep(add)` of an experiment file, and the metrics it wants to see."""
+    if not file:
+        raise UserError("--mode=sweep needs --config=experiments/<question>.py.")
+    module = _module(file)
+    if not hasattr(module, "sweep"):
+        raise UserError(f"--config={file}: it has no sweep(add); take one of experiments/.")
+    return module.sweep, tuple(getattr(module, "METRICS", ()))
+
+
+def _module(file: str) -> Any:
+    path = file.partition(":")[0]
     if not Path(path).is_file():
         known = [
             str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")
@@ -88,7 +104,7 @@ def load(file: str) -> ConfigDict:
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise UserError(f"--config={path}: it has no get_config(arg).")
-    return module.get_config(arg).lock()
+    return module
 
 
 def _check_key(key: str, config: ConfigDict) -> None:

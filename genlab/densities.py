@@ -45,20 +45,21 @@ def fit(codes: np.ndarray, components: int, step: int) -> Tree:
     codes = np.asarray(codes, np.float64)
     covariance = np.atleast_2d(np.cov(codes.T))
     spread = max(float(np.trace(covariance)) / codes.shape[1], 1e-12)
-    found = GaussianMixture(
-        min(components, len(codes)), reg_covar=NEGLIGIBLE * spread, random_state=0
-    ).fit(codes)
+    ridge = NEGLIGIBLE * spread
+    found = GaussianMixture(min(components, len(codes)), reg_covar=ridge, random_state=0)
+    found.fit(codes)
+    shifted = found.covariances_ - ridge * np.eye(codes.shape[1])  # the ridge taken off again
     more = components - found.n_components
     return {
         "step": np.int32(step),
         "gaussian": _pack(np.ones(1), codes.mean(0)[None], covariance[None], 0),
-        "mixture": _pack(found.weights_, found.means_, found.covariances_, more),
+        "mixture": _pack(found.weights_, found.means_, shifted, more),
     }
 
 
 def _pack(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, more: int) -> Tree:
     values, vectors = np.linalg.eigh(covariances)  # f64[K,d], f64[K,d,d]
-    values = np.where(values > NEGLIGIBLE * values.max(), values, 0.0)
+    values = np.where(values > NEGLIGIBLE * values.max(-1, keepdims=True), values, 0.0)
     factors = vectors * np.sqrt(values)[:, None, :]
     parts = {"weights": weights, "means": means, "factors": factors}
     pad = lambda x: np.pad(x, [(0, more)] + [(0, 0)] * (x.ndim - 1))  # noqa: E731

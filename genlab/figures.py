@@ -130,16 +130,20 @@ class Scatter:
 
     def draw(self) -> Any:
         """The figure."""
+        from matplotlib import colormaps
+
         figure, axes = _canvas(5.6 * len(self.panels) + 1.0, 5.4, 1, len(self.panels))
         size = float(np.clip(6000 / len(self.labels), 2.0, 20.0))
         known = [i for i in range(len(self.classes)) if (self.labels == i).any()]
         shown = len(known) if 0 < len(known) <= 20 else 0  # beyond, colours would repeat
+        palette = colormaps["tab10" if len(known) <= 10 else "tab20"].colors
         for ax, (title, points, names) in zip(axes[0], self.panels, strict=True):
-            for i in known if shown else [None]:
-                chosen = self.labels == i if shown else np.ones(len(points), bool)
-                label = self.classes[i] if shown else None
-                colour = f"C{i}" if shown <= 10 else None
-                ax.scatter(*points[chosen].T, s=size, lw=0, alpha=0.7, color=colour, label=label)
+            style = {"s": size, "lw": 0, "alpha": 0.7}
+            for place, i in enumerate(known[:shown]):
+                chosen, colour = points[self.labels == i], palette[place]
+                ax.scatter(*chosen.T, color=colour, label=self.classes[i], **style)
+            if not shown:
+                ax.scatter(*points.T, color=palette[0], **style)
             ax.set(title=title, xlabel=names[0], ylabel=names[1])
         if shown:
             handles, names = axes[0, -1].get_legend_handles_labels()

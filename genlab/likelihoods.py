@@ -86,9 +86,7 @@ class Bernoulli(Categorical):
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
         """f32[...,1], values f32 or i32[...] on [0,1] -> f32[...], nats."""
-        logit = params[..., 0]
-        # maximum, not relu: at a logit of 0 its slope is 1/2, so that the whole slope is right.
-        return values * logit - jnp.maximum(logit, 0.0) - jax.nn.softplus(-jnp.abs(logit))
+        return values * params[..., 0] - jax.nn.softplus(params[..., 0])
 
     def logits(self, params: jax.Array) -> jax.Array:
         """f32[...,1] -> f32[...,2]."""

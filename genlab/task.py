@@ -5,11 +5,27 @@ A task is a frozen dataclass in its own file in `genlab/tasks`, made by that fil
 
     init      (key, batch) -> State
     step      (state, batch, key) -> (state, {name: f32[]})
-    evaluate  (state, batch, key) -> {name: f32[B]}     reduced by a masked mean over a split
+    evaluate  (state, batch, key) -> {name: f32[B,...]}   reduced by a masked mean over a split
     protocol  {name: str}                               what a likelihood was measured on
+    headline  str                                       the metric of the loss curve
+    units     {name: str}
 
-and, where the family has them, the methods of CAPABILITIES. `summarise(means)` adds numbers
-derived from means; `pictures(state, batch, key)` returns figures as {name: [(title, images)]}.
+and, where the family has them, the methods of CAPABILITIES:
+
+    sample                     (state, key[B], labels, method, temperature) -> u8[B,H,W,C]
+    complete                   (state, key[B], labels, images, known, method, temperature) -> same
+    decode                     (state, codes, labels) -> u8[B,H,W,C]
+    log_prob, encode, reconstruct, denoise, score, features        (state, batch, key) -> [B,...]
+
+All that is optional:
+
+    summarise(means)           the numbers to report, derived from the means of `evaluate`
+    for_tables(state, config.eval) -> (task, state)     what `--mode=eval` measures instead
+    remarks(found)             lines that a reader of an evaluation must be told
+    finish(state, data)        the state with what is fitted after training, before it is saved
+    progress(model, batch, key)     u8[N,H,W,C], the progress sheet; samples by default
+    pictures(model, split, key)     {name: picture of `figures`}, drawn at the end
+    check_sample(state, method)     raises UserError where sampling would mislead
 """
 
 from __future__ import annotations

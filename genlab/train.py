@@ -8,6 +8,7 @@ import json
 import math
 import signal
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ class Run:
             if step >= train.steps:
                 print(f"{self.workdir} is at step {step} of {train.steps}: nothing to train.")
                 return
-            with contextlib.closing(self._announce(state, step)) as self.report:
-                self._catch_signals()
+            announced = contextlib.closing(self._announce(state, step))
+            with announced as self.report, self._signals_noted():
                 self._loop(self.replicas.replicate(state), step)
 
     def _announce(self, state: State, step: int) -> report.Report:
@@ -240,17 +241,23 @@ class Run:
         for name, picture in itertools.chain(*pictures):
             self.report.image(step, name, picture)
 
-    def _catch_signals(self) -> None:
+    @contextlib.contextmanager
+    def _signals_noted(self) -> Iterator[None]:
         """SIGTERM (a preempted job) and the first Ctrl-C: finish the call, save, leave."""
         if jax.process_count() > 1:
-            return  # jax.distributed tells all hosts at the same step
+            yield  # jax.distributed tells all hosts at the same step
+            return
 
         def note(number: int, _: Any) -> None:
             self.signal = number
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-        signal.signal(signal.SIGTERM, note)
-        signal.signal(signal.SIGINT, note)
+        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _should_stop(self, step: int) -> bool:
         if jax.process_count() > 1:

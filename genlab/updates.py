@@ -39,9 +39,9 @@ def descend(
         updates, opt = optimizer.update(grads, state.opt[player], old)
         new = optax.apply_updates(old, updates)
         metrics = metrics | {
-            f"{player}/grad_norm": optax.global_norm(grads),
-            f"{player}/param_norm": optax.global_norm(new),
-            f"{player}/update_norm": optax.global_norm(updates),
+            f"{player}/grad_norm": optax.tree.norm(grads),
+            f"{player}/param_norm": optax.tree.norm(new),
+            f"{player}/update_norm": optax.tree.norm(updates),
         }
         averaged = state.ema
         if ema:

@@ -1,0 +1,184 @@
+"""Experiments: many runs of one config, and a table of what they reached.
+
+An experiment file holds `get_config(arg)` and `sweep(add)`, which calls `add({key: value, ...})`
+once for each run; keys are those of the config (`model.code`, `seed`). `METRICS`, if it is there,
+names what the picture shows. Runs go one after another, each in its own workdir under the sweep's;
+a finished run is not repeated, so the same command goes on after a kill.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from genlab import config as configs
+from genlab import figures, modes, report, train
+from genlab.checkpoint import Checkpoints
+from genlab.errors import RunStopped, UserError, log, nearest
+
+Point = dict[str, Any]  # {"model.code": 8, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run reached: numbers of its evaluation, or why there are none."""
+
+    point: Point
+    metrics: dict[str, float]
+    failure: str = ""
+
+
+def points(sweep: Callable[[Callable[[Point], None]], None]) -> list[Point]:
+    """What a file's `sweep(add)` adds. Raises UserError for none, or the same twice."""
+    found: list[Point] = []
+    sweep(found.append)
+    if not found:
+        raise UserError("the experiment's sweep(add) added no run.")
+    for point in found:
+        if found.count(point) > 1:
+            raise UserError(f"the experiment adds {name(point)} twice.")
+        if point.keys() != found[0].keys():
+            raise UserError(f"the experiment's runs differ in their keys: {name(point)}.")
+    return found
+
+
+def name(point: Point) -> str:
+    """A readable folder name: 'model.code=8,seed=0'."""
+    return ",".join(f"{k}={re.sub(r'[^A-Za-z0-9_.+-]+', '_', str(v))}" for k, v in point.items())
+
+
+def configured(config: ConfigDict, point: Point) -> ConfigDict:
+    """The config with a run's values. Raises UserError naming a key that is not there."""
+    found, known = configs.from_json(configs.to_json(config)), configs.flat(config)
+    for key, value in point.items():
+        if key not in known:
+            raise UserError(f"sweep: {key}: no such key.{nearest(key, known)}")
+        section, _, last = key.rpartition(".")
+        target = found
+        for part in section.split(".") if section else ():
+            target = target[part]
+        try:
+            target[last] = value
+        except TypeError:
+            raise UserError(
+                f"sweep: {key}={value!r} is not {type(known[key]).__name__}, which it was."
+            ) from None
+    return found
+
+
+def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[str, ...]) -> None:
+    """Trains and evaluates every run that is not finished; rewrites the table after each."""
+    prepared = [(point, configured(config, point)) for point in runs]  # mistakes before work
+    results: list[Result] = []
+    for number, (point, own) in enumerate(prepared, 1):
+        log.info("run %d of %d: %s", number, len(runs), name(point))
+        folder = str(Path(workdir) / name(point))
+        try:
+            found = _run(own, folder)
+        except RunStopped as error:
+            results.append(Result(point, {}, str(error)))
+        else:
+            if found is None:
+                log.info("the sweep stopped in run %d of %d; the same command goes on.",
+                         number, len(runs))  # fmt: skip
+                return
+            results.append(Result(point, found))
+        jax.clear_caches()  # programs of other shapes would pile up
+        write(Path(workdir), results, metrics)
+    print((Path(workdir) / "table.md").read_text(), end="")
+
+
+def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
+    """The evaluation of a run at its last step, trained and evaluated as far as needed; None if a
+    signal stopped it on its way."""
+
+    def evaluated() -> dict[str, Any] | None:
+        lines = report.read_lines(Path(folder) / "eval.jsonl")
+        done = [line for line in lines if line["step"] == config.train.steps]
+        return done[-1] if done else None
+
+    if evaluated() is None:
+        train.train(config, folder)
+        checkpoints = Checkpoints(folder)
+        reached = checkpoints.choose("latest")
+        checkpoints.close()
+        if reached < config.train.steps:
+            return None
+        modes.evaluate_split(config, folder)
+    else:
+        configs.refuse_another_run(config, folder)
+    line = evaluated() or {}
+    return {k: v for k, v in line.items() if isinstance(v, (int, float)) and k != "step"}
+
+
+def grouped(results: list[Result]) -> list[tuple[Point, list[Result]]]:
+    """Results by their point without the seed, in the order of the first of each."""
+    found: dict[str, tuple[Point, list[Result]]] = {}
+    for result in results:
+        point = {k: v for k, v in result.point.items() if k != "seed"}
+        found.setdefault(repr(point), (point, []))[1].append(result)
+    return list(found.values())
+
+
+def moments(values: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation (of one value: 0)."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> None:
+    """table.md and table.csv (mean and deviation over seeds), and figures/sweep.png."""
+    groups = grouped(results)
+    names = list(dict.fromkeys(itertools.chain(*(r.metrics for r in results))))
+    shown = [m for m in metrics if m in names] or names[:1]
+    names = shown + [n for n in names if n not in shown]
+    keys = list(groups[0][0])
+    rows, lines = [], []
+    for point, members in groups:
+        good = [r for r in members if not r.failure]
+        found = {n: moments([r.metrics[n] for r in good]) for n in names} if good else {}
+        cells = [
+            f"{found[n][0]:.4g}" + (f" ± {found[n][1]:.2g}" if len(good) > 1 else "")
+            if n in found
+            else "stopped"
+            for n in names
+        ]
+        lines.append([*map(str, point.values()), str(len(good)), *cells])
+        flat = [x for n in names for x in found.get(n, ("", ""))]
+        rows.append([*point.values(), len(good), *flat])
+    head = [*keys, "runs", *names]
+    table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines]]
+    notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
+    text = "\n".join(table) + "\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
+    report.write_atomically(workdir / "table.md", text)
+    with (workdir / "table.csv").open("w", newline="") as file:
+        both = [x for n in names for x in (n, f"{n}_deviation")]
+        csv.writer(file).writerows([[*keys, "runs", *both], *rows])
+    _draw(workdir, groups, shown)
+
+
+def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[str]) -> None:
+    """The first swept key along x; a line for each setting of the others."""
+    seeds_only = not groups[0][0]
+    points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
+    x = "seed" if seeds_only else next(iter(groups[0][0]))
+    for point, members in groups:
+        good = [r for r in members if not r.failure]
+        line = ", ".join(f"{k}={v}" for k, v in point.items() if k != x)
+        for metric in shown:
+            if seeds_only:
+                found = [(r.point["seed"], r.metrics[metric], 0.0) for r in good]
+            else:
+                found = [(point[x], *moments([r.metrics[metric] for r in good]))] if good else []
+            points[metric].setdefault(line, []).extend(found)
+    if any(spots for lines in points.values() for spots in lines.values()):
+        picture = figures.Comparison(points, x, {})
+        figures.save(workdir / "figures" / "sweep.png", picture)

@@ -1,0 +1,63 @@
+"""The face configs on TFDS's own builders, from miniature sets written as TFDS writes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genlab import cli, data, restore, train
+from tests.conftest import ROOT
+
+SPLITS = {"lfw": {"train": 20}, "celeb_a": {"train": 12, "validation": 4, "test": 4}}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    import tensorflow_datasets as tfds
+
+    where, rng = tmp_path_factory.mktemp("tfds"), np.random.default_rng(0)
+    features = {
+        "lfw": {"label": tfds.features.Text(), "image": tfds.features.Image(shape=(250, 250, 3))},
+        "celeb_a": {"image": tfds.features.Image(shape=(218, 178, 3))},
+    }
+    for name, sizes in SPLITS.items():
+        shape = features[name]["image"].shape
+
+        def example(i, name=name, shape=shape):
+            image = rng.integers(0, 256, shape, np.uint8)
+            return {"image": image} | ({"label": f"person {i % 3}"} if name == "lfw" else {})
+
+        builder = tfds.builder(name, data_dir=where)
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version=str(builder.version),
+            data_dir=where,
+            features=tfds.features.FeaturesDict(features[name]),
+            split_datasets={
+                split: [(i, example(i)) for i in range(size)] for split, size in sizes.items()
+            },
+            file_format="array_record",
+            disable_shuffling=True,
+        )
+    return str(where)
+
+
+@pytest.mark.parametrize(("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a")])
+def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
+    config = cli.load(f"{ROOT}/configs/{name}.py").unlock()
+    assert config.data.source == f"tfds:{source}"
+    config.data.update(data_dir=data_dir, batch_size=4, download=False)
+    config.model.update(features=(4, 4, 4, 4), decoder_features=(4, 4, 4, 4), start=4, code=3)
+    config.density.components = 2
+    config.train.update(steps=2, log_every=1, eval_every=2, checkpoint_every=2, sample_every=0)
+    config.train.tensorboard = False
+    config.sample.batch_size = 16
+    train.train(config.lock(), str(tmp_path))
+    model = restore(str(tmp_path))
+    assert model.task.shape == (64, 64, 3) and model.step == 2
+    classes = tuple(f"person {i}" for i in range(3)) if source == "lfw" else ()
+    assert model.classes == classes
+    sets = data.load(config.data)
+    sizes = SPLITS[source]
+    wanted = (12, 4, 4) if "test" in sizes else (17, 1, 2)
+    assert (len(sets.train), len(sets.valid), len(sets.test)) == wanted

@@ -1,0 +1,131 @@
+"""Sweeps: every run once, resumable, a table over seeds."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from genlab import figures, modes, report, sweep, train
+from genlab.errors import RunStopped, UserError
+from tests.conftest import tiny_config
+
+RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Training and evaluation replaced by their books: what was run, and a made-up metric."""
+    done = []
+
+    def evaluate(config, folder):
+        value = 100 * config.optim.learning_rate + config.seed
+        line = {"step": config.train.steps, "nll": value, "kl_per_dim": [1.0], "protocol": {}}
+        report.append(Path(folder) / "eval.jsonl", line)
+
+    def run(config, folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        done.append(Path(folder).name)
+        if config.optim.learning_rate == 0.5:
+            raise RunStopped("nll is nan at step 3; lower optim.learning_rate")
+
+    class Books:
+        def __init__(self, folder):
+            pass
+
+        def choose(self, _):
+            return tiny_config().train.steps
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(train, "train", run)
+    monkeypatch.setattr(modes, "evaluate_split", evaluate)
+    monkeypatch.setattr(sweep, "Checkpoints", Books)
+    return done
+
+
+def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
+    sweep.sweep(tiny_config(), str(tmp_path), RUNS, ())
+    assert counted == [sweep.name(point) for point in RUNS]
+    text = (tmp_path / "table.md").read_text().splitlines()
+    assert text[0] == "| optim.learning_rate | runs | nll |"
+    assert text[2:] == ["| 0.001 | 2 | 0.6 ± 0.71 |", "| 0.01 | 2 | 1.5 ± 0.71 |"]
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert [float(r["nll"]) for r in rows] == pytest.approx([0.6, 1.5])
+    assert [float(r["nll_deviation"]) for r in rows] == pytest.approx([0.5**0.5] * 2)
+    assert (tmp_path / "figures" / "sweep.png").exists()
+
+
+def test_a_finished_run_is_not_repeated(tmp_path, counted):
+    sweep.sweep(tiny_config(), str(tmp_path), RUNS[:3], ())
+    sweep.sweep(tiny_config(), str(tmp_path), RUNS, ())
+    assert counted == [sweep.name(point) for point in RUNS]
+
+
+def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, counted):
+    runs = [{"optim.learning_rate": rate} for rate in (0.5, 1e-3)]
+    sweep.sweep(tiny_config(), str(tmp_path), runs, ("nll",))
+    text = (tmp_path / "table.md").read_text()
+    assert "| 0.5 | 0 | stopped |" in text and "| 0.001 | 1 | 0.1 |" in text
+    assert "optim.learning_rate=0.5: nll is nan at step 3" in text
+
+
+def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
+    """One tiny run, trained and evaluated; a second start only reads."""
+    runs = [{"seed": 0}]
+    sweep.sweep(tiny_config(), str(tmp_path), runs, ())
+    first = capsys.readouterr().out
+    before = (tmp_path / "seed=0" / "eval.jsonl").read_text()
+    sweep.sweep(tiny_config(), str(tmp_path), runs, ())
+    assert (tmp_path / "seed=0" / "eval.jsonl").read_text() == before
+    assert first.endswith(capsys.readouterr().out) and "bits_per_dim" in first
+    changed = tiny_config()
+    changed.optim.learning_rate = 0.5
+    with pytest.raises(UserError, match=r"optim\.learning_rate: 0\.001 -> 0\.5"):
+        sweep.sweep(changed, str(tmp_path), runs, ())
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ([], "added no run"),
+        ([{"seed": 1}, {"seed": 1}], "adds seed=1 twice"),
+        ([{"seed": 1}, {"optim.ema": 0.5}], "differ in their keys"),
+    ],
+)
+def test_an_experiment_that_makes_no_sense_is_one_line(added, told):
+    with pytest.raises(UserError, match=told):
+        sweep.points(lambda add: [add(point) for point in added])
+
+
+@pytest.mark.parametrize(
+    ("point", "told"),
+    [
+        ({"model.feature": 8}, "model.feature: no such key. Did you mean 'model.features'"),
+        ({"model.features": "many"}, "model.features='many' is not int"),
+    ],
+)
+def test_a_run_that_the_config_cannot_be_is_refused_before_any_starts(
+    tmp_path, counted, point, told
+):
+    with pytest.raises(UserError, match=told):
+        sweep.sweep(tiny_config(), str(tmp_path), [{"model.features": 4}, point], ())
+    assert counted == []
+
+
+def test_lines_of_a_comparison_are_the_other_keys():
+    results = [
+        sweep.Result({"model.code": code, "loss": loss, "seed": 0}, {"mse": 1.0 / code})
+        for code in (2, 16)
+        for loss in ("mse", "bce")
+    ]
+    groups = sweep.grouped(results)
+    assert [point for point, _ in groups][:2] == [
+        {"model.code": 2, "loss": "mse"},
+        {"model.code": 2, "loss": "bce"},
+    ]
+    points = {"mse": {"a": [(2, 0.5, 0.1), (16, 0.1, 0.0)], "b": [("x", 1.0, 0.0)]}}
+    axes = figures.Comparison(points, "model.code", {}).draw().axes
+    assert axes[0].get_xlabel() == "model.code" and len(axes[0].get_legend().texts) == 2
