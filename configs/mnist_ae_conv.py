@@ -13,5 +13,6 @@ def get_config(arg: str = "") -> ConfigDict:
     network, features = "conv.PooledAutoencoder", (16, 8, 8)
     common.autoencoder(config, name=network, features=features, kernel=3)
     config.model.decoder_features = (8, 8, 16)
+    config.optim.schedule = "cosine"
     common.mnist(config, batch_size=32, epochs=20)
     return common.variants(config, arg, smoke=common.smoke)

@@ -16,5 +16,6 @@ def get_config(arg: str = "") -> ConfigDict:
     config.model.update(hidden=0, kernel=3, activation="relu", dense_activation="none")
     config.loss = "mse"
     config.corruption.update(name="salt", share=0.3)
-    common.mnist(config, batch_size=128, epochs=20)
+    config.optim.schedule = "cosine"
+    common.mnist(config, batch_size=128, epochs=16)
     return common.variants(config, arg, smoke=common.smoke)

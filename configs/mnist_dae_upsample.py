@@ -14,5 +14,6 @@ def get_config(arg: str = "") -> ConfigDict:
     common.autoencoder(config, name=network, features=features, kernel=3)
     config.model.decoder_features = (16, 32, 32)
     config.corruption.update(name="gaussian", mean=0.0, deviation=0.5)
-    common.mnist(config, batch_size=32, epochs=20)
+    config.optim.schedule = "cosine"
+    common.mnist(config, batch_size=32, epochs=16)
     return common.variants(config, arg, smoke=common.smoke)

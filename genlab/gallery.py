@@ -29,7 +29,7 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
     else:
         return
     path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
-    yield "progress", figures.save_grid(path, images)
+    yield "samples", figures.save_grid(path, images)
 
 
 def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
