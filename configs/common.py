@@ -53,11 +53,18 @@ def base() -> ConfigDict:
     train.best_mode = "min"
     train.init_from = ""  # a workdir whose parameters to start from
     train.tensorboard = True
+    # Metrics of the validation split (or of `split: "train"`) with bounds, and what to do when one
+    # has been outside for `patience` lines on end: {"low": 0.2, "high": 0.9, "patience": 1,
+    # "action": "warn"}; or stop; or rollback, to the best checkpoint, with other random numbers.
+    train.watch = ConfigDict()
+    train.max_attempts = 3  # rollbacks before the run stops
 
     config.eval = evaluation = ConfigDict()
     evaluation.batch_size = 256
     evaluation.weights = "ema"  # where kept; or raw
     evaluation.step = "latest"  # or best, or a number
+    evaluation.features = ""  # workdir of a classifier: --mode=eval then compares sets of samples
+    evaluation.images = 10_000  # samples drawn for that, and as many test images, if there are
 
     config.sample = sample = ConfigDict()
     sample.count = 64
@@ -100,7 +107,7 @@ def smoke(config: ConfigDict) -> None:
         sample_every=0,
         tensorboard=False,
     )
-    config.eval.batch_size = 16
+    config.eval.update(batch_size=16, images=32)
     config.sample.update(count=4, batch_size=16)
     if "density" in config:
         config.density.components = 3
@@ -155,6 +162,51 @@ def vae(config: ConfigDict, **model: Any) -> None:
     config.eval.samples = 100  # K of the importance-weighted bound in --mode=eval
     config.eval.chunk = 50  # of them at once
     config.train.best_metric = "neg_elbo"
+
+
+def classifier(config: ConfigDict, **model: Any) -> None:
+    """The task and the sections that every classifier starts from; `model` is its network."""
+    config.task = "classifier"
+    config.model = ConfigDict(model)
+    config.classifier = ConfigDict({"shift": 2})  # pixels at most, in training
+
+
+def gan(
+    config: ConfigDict,
+    generator: dict[str, Any],
+    discriminator: dict[str, Any],
+    **optim: Any,
+) -> None:
+    """The task and the sections that every GAN starts from: a network and an optimiser for each
+    player; `optim` is what both optimisers change."""
+    config.task = "gan"
+    players = {"generator": generator, "discriminator": discriminator}
+    config.model = ConfigDict({"prior": "normal"} | players)  # or uniform, on [-1,1]
+    shared = config.optim.to_dict() | optim
+    config.optim = ConfigDict({player: dict(shared) for player in players})
+    config.gan = section = ConfigDict()
+    section.loss = "non_saturating"  # minimax, least_squares, hinge, wasserstein
+    section.discriminator_steps = 1  # for each of the generator; they share data.batch_size
+    section.label_smoothing = 0.0  # real images are labelled 1 minus this
+    section.gradient_penalty = 0.0  # weight, 0 is off
+    section.r1 = 0.0  # weight, 0 is off
+    section.conditional = False  # on the class
+    config.train.best_metric = "feature_distance"
+    config.train.watch = ConfigDict(
+        {
+            "accuracy_real": {"high": 0.999, "patience": 5},  # the discriminator has won
+            "sample_diversity": {"low": 0.2, "patience": 2},  # one image for every latent
+        }
+    )
+
+
+def dcgan(config: ConfigDict, start: int, features: tuple[int, ...], down: tuple[int, ...]) -> None:
+    """A GAN of strided convolutions: features of the generator's maps, and of the way down."""
+    generator = {"name": "adversarial.ResizeGenerator", "latent": 100, "start": start}
+    discriminator = {"name": "adversarial.StridedDiscriminator", "features": down}
+    common = {"kernel": 5, "dropout": 0.1, "momentum": 0.99}
+    generator |= common | {"features": features, "output": "tanh"}
+    gan(config, generator, discriminator | common, learning_rate=2e-4, b1=0.5)
 
 
 def pixelcnn(config: ConfigDict) -> None:

@@ -114,7 +114,8 @@ def identity_differences(old: ConfigDict, new: ConfigDict) -> list[str]:
     """
     was, now = flat(old), flat(new)
     keys = [k for k in sorted(was.keys() | now.keys()) if was.get(k) != now.get(k)]
-    bound_to_steps = new.optim.schedule != "constant" and not new.optim.decay_steps
+    sections = [s for s in (new.optim, *new.optim.values()) if hasattr(s, "decay_steps")]
+    bound_to_steps = any(s.schedule != "constant" and not s.decay_steps for s in sections)
     fixed = [
         k
         for k in keys

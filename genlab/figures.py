@@ -179,26 +179,56 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Bars by class, a colour for each series: {title: f[K] that sum to 1}."""
+
+    series: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+    note: str = ""
+
+    def draw(self) -> Any:
+        """The figure."""
+        figure, axes = _canvas(7, 3.6)
+        ax, width, places = axes[0, 0], 0.8 / len(self.series), np.arange(len(self.classes))
+        for i, (title, shares) in enumerate(self.series.items()):
+            middle = places + (i - (len(self.series) - 1) / 2) * width
+            ax.bar(middle, 100.0 * shares, width, label=title)
+        some = slice(None, None, -(-len(self.classes) // 20))  # names of more would overlap
+        long = max(map(len, self.classes)) > 4
+        ax.set_xticks(places[some], self.classes[some], rotation=45 if long else 0)
+        ax.set(xlabel="class", ylabel="share of images (%)")
+        ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # room for the legend
+        ax.legend(frameon=False, ncols=len(self.series), loc="upper center")
+        ax.grid(axis="y", alpha=0.3)
+        if self.note:
+            figure.supxlabel(self.note, fontsize=8)
+        return figure
+
+
+@dataclass(frozen=True)
 class Curves:
-    """One metric of metric lines against the step, a curve for each split."""
+    """Metrics of metric lines against the step, a curve for each of them and each split."""
 
     lines: list[dict[str, Any]]
-    metric: str
+    metrics: tuple[str, ...]
     label: str
 
     def draw(self) -> Any:
         """The figure."""
         figure, axes = _canvas(6, 4)
         ax, spread = axes[0, 0], []
-        for split in sorted({line["split"] for line in self.lines if self.metric in line}):
-            points = [
-                (line["step"], line[self.metric])
-                for line in self.lines
-                if line["split"] == split and self.metric in line
-            ]
-            steps, values = zip(*points, strict=True)
-            spread += values[len(values) // 10 :]  # the first steps would flatten the rest
-            ax.plot(steps, values, "-" if split == "train" else "o-", ms=3, lw=1.2, label=split)
+        for metric in self.metrics:
+            for split in sorted({line["split"] for line in self.lines if metric in line}):
+                points = [
+                    (line["step"], line[metric])
+                    for line in self.lines
+                    if line["split"] == split and metric in line
+                ]
+                steps, values = zip(*points, strict=True)
+                spread += values[len(values) // 10 :]  # the first steps would flatten the rest
+                name = split if len(self.metrics) == 1 else f"{metric}, {split}"
+                style = "-" if split == "train" else "o-"
+                ax.plot(steps, values, style, ms=3, lw=1.2, label=name)
         if spread:
             margin = 0.05 * (max(spread) - min(spread)) or 1.0
             ax.set_ylim(min(spread) - margin, max(spread) + margin)

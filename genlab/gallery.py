@@ -40,7 +40,7 @@ def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     pictures = model.task.pictures(model, split, key) if hasattr(model.task, "pictures") else {}
     lines, metric = report.read_lines(workdir / "metrics.jsonl"), model.task.headline
     label = model.task.units.get(metric, "")
-    pictures["loss"] = figures.Curves(lines, metric, f"{metric} ({label})" if label else metric)
+    pictures["loss"] = figures.Curves(lines, (metric,), f"{metric} ({label})" if label else metric)
     for name, picture in pictures.items():
         yield f"figures/{name}", figures.save(workdir / "figures" / f"{name}.png", picture)
     sheets = sorted((workdir / "samples").glob("step_" + "[0-9]" * 8 + ".png"))

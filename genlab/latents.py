@@ -111,6 +111,22 @@ def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
     return found
 
 
+def between(model: Any, ends: np.ndarray, on_sphere: bool) -> dict[str, Any]:
+    """Decoded ways between pairs of latents f32[2P,d]: straight, or along the great circle, on
+    which the latents of a Gaussian prior lie."""
+    share, rows = np.linspace(0.0, 1.0, SHOWN, dtype=np.float32)[:, None], []
+    for i, (a, b) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
+        way = (1 - share) * a + share * b
+        if on_sphere:  # Shoemake, SIGGRAPH 1985
+            cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+            angle = np.arccos(np.clip(cosine, -0.9999, 0.9999))
+            way = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+        label = np.full(SHOWN, i % max(len(model.classes), 1))
+        rows.append((f"pair {i + 1}", model.decode(way.astype(np.float32), label)))
+    kind = "great circle" if on_sphere else "line"
+    return {"interpolations": Rows(rows, f"Generated along the {kind} between two latents each.")}
+
+
 def _manifold(
     model: Any, label: int, low: np.ndarray, high: np.ndarray, from_prior: bool
 ) -> Manifold:

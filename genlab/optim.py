@@ -1,4 +1,4 @@
-"""The `optim` section of a config as an Optax transformation."""
+"""`config.optim`, or its section for one of several players, as an Optax transformation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = {"name", "learning_rate", "schedule", "warmup_steps", "decay_steps", "end
 OURS |= {"clip_norm", "ema"}
 
 
-def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
+def schedule(config: ConfigDict, steps: int, path: str = "optim") -> optax.Schedule:
     """The learning rate at a step.
 
     Linear warm-up over `warmup_steps`, then constant, or cosine, linear or exponential decay to
@@ -30,7 +30,7 @@ def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     }
     if config.schedule not in shapes:
         raise UserError(
-            f"optim.schedule: no schedule {config.schedule!r}.{nearest(config.schedule, shapes)}"
+            f"{path}.schedule: no schedule {config.schedule!r}.{nearest(config.schedule, shapes)}"
         )
     body = shapes[config.schedule]()
     if not warmup:
@@ -51,7 +51,7 @@ def make(config: ConfigDict, steps: int, path: str = "optim") -> optax.GradientT
     extra = {key: value for key, value in config.items() if key not in OURS}
     for key in extra.keys() - known.keys():
         raise UserError(f"{path}.{key}: optax.{config.name} has none.{nearest(key, known)}")
-    optimizer = factory(learning_rate=schedule(config, steps), **extra)
+    optimizer = factory(learning_rate=schedule(config, steps, path), **extra)
     if config.clip_norm:
         return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
     return optimizer

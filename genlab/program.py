@@ -10,14 +10,38 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import data, parallel
+from genlab.errors import UserError
+from genlab.model import restore
 from genlab.parallel import Replicas
 from genlab.state import State
+from genlab.task import Spec, abstract_batch, abstract_state
 
 
 def initial_state(task: Any, sets: data.Data, seed: int) -> State:
     """The host state at step 0."""
     key = jax.random.fold_in(jax.random.key(seed), 0)
     return jax.device_get(parallel.on_one_device(task.init)(key, sets.train.read(np.arange(1))))
+
+
+def initialised_from(state: State, source: str) -> State:
+    """The state with the parameters of the run that `train.init_from` names, if it names one."""
+    if not source:
+        return state
+    params = jax.device_get(restore(source, weights="raw").state.params)
+    spell = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
+    if spell(params) != spell(state.params):
+        raise UserError(
+            f"train.init_from={source}: its parameters have other names or shapes than this"
+            " model's; take the same model section."
+        )
+    return state.replace(params=params, ema={player: params[player] for player in state.ema})
+
+
+def metrics_of_a_step(task: Any, spec: Spec, size: int) -> list[str]:
+    """What a training step on `size` images logs, without computing it."""
+    call = parallel.on_one_device(task.step)
+    given = abstract_state(task, spec), abstract_batch(spec, size), jax.random.key(0)
+    return list(jax.eval_shape(call, *given)[1])
 
 
 def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: ConfigDict) -> Any:

@@ -8,7 +8,6 @@ import json
 import math
 import signal
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,17 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import config as configs
-from genlab import data, evaluate, gallery, parallel, report
+from genlab import data, evaluate, gallery, parallel, report, watch
 from genlab import task as tasks
 from genlab.checkpoint import Checkpoints
 from genlab.errors import RunStopped, UserError, nearest
-from genlab.model import Model, restore
+from genlab.model import Model
 from genlab.parallel import Replicas
-from genlab.program import compile_steps, initial_state
+from genlab.preemption import Signals
+from genlab.program import compile_steps, metrics_of_a_step
+from genlab.resume import Start, Starts
 from genlab.state import State, Tree
+from genlab.watch import Bound, Watch
 
 IN_FLIGHT = 8  # calls handed to the device before the host waits for one
 
@@ -43,21 +45,27 @@ def train(config: ConfigDict, workdir: str) -> None:
     metric, known = config.train.best_metric, evaluate.metric_names(task, sets.spec)
     if metric and metric not in known:
         raise UserError(f"train.best_metric: no metric {metric!r}.{nearest(metric, known)}")
-    Run(config, Path(workdir), replicas, sets, task).go()
+    size = config.data.batch_size
+    logged = {"valid": lambda: known, "train": lambda: metrics_of_a_step(task, sets.spec, size)}
+    bounds = watch.bounds(config.train, logged)
+    Run(config, Path(workdir), replicas, sets, task, bounds).go()
 
 
 class Run:
     """One start of a run: what it needs, and the loop."""
 
     def __init__(
-        self, config: ConfigDict, workdir: Path, replicas: Replicas, sets: data.Data, task: Any
+        self,
+        config: ConfigDict,
+        workdir: Path,
+        replicas: Replicas,
+        sets: data.Data,
+        task: Any,
+        bounds: tuple[Bound, ...],
     ):
         self.config, self.workdir, self.replicas = config, workdir, replicas
-        self.sets, self.task = sets, task
-        self.window: dict[str, list[float]] = {}  # metrics since the last line
-        self.best: dict[str, float] = {}
-        self.saved: int | None = None
-        self.signal: int | None = None
+        self.sets, self.task, self.watch = sets, task, Watch(bounds, {})
+        self.signals = Signals()
 
     def go(self) -> None:
         """From the newest checkpoint, or from scratch, to the last step or a signal."""
@@ -72,13 +80,16 @@ class Run:
             str(self.workdir), train.best_metric, train.best_mode, train.keep, write=True
         )
         with contextlib.closing(checkpoints) as self.checkpoints:
-            state, step = self._begin()
-            if step >= train.steps:
-                print(f"{self.workdir} is at step {step} of {train.steps}: nothing to train.")
+            self.starts = Starts(checkpoints, self.workdir, self.task, self.sets, self.config)
+            start: Start | None = self.starts.first()
+            if start.step >= train.steps:
+                print(f"{self.workdir} is at step {start.step} of {train.steps}: nothing to train.")
                 return
-            announced = contextlib.closing(self._announce(state, step))
-            with announced as self.report, self._signals_noted():
-                self._loop(self.replicas.replicate(state), step)
+            announced = contextlib.closing(self._announce(start.state, start.step))
+            with announced as self.report, self.signals.noted():
+                self._prepare()
+                while start:
+                    start = self._loop(start)
 
     def _announce(self, state: State, step: int) -> report.Report:
         """Writes what is known at the start: config.json, runs.jsonl, a resume."""
@@ -93,40 +104,11 @@ class Run:
             found.say(f"resuming {self.workdir} at step {step}")
         return found
 
-    def _begin(self) -> tuple[State, int]:
-        """The host state to start from, and its step; trims lines written after it."""
-        steps = self.checkpoints.manager.all_steps()
-        if jax.process_index() == 0:
-            report.trim(self.workdir / "metrics.jsonl", max(steps, default=-1))
-            report.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
-        if steps:
-            step = max(steps)
-            state = self.checkpoints.restore(step, tasks.abstract_state(self.task, self.sets.spec))
-            about = self.checkpoints.about(step)
-            self.window, self.best, self.saved = about["window"], about["best"], step
-            return state, step
-        return self._initialised_from(initial_state(self.task, self.sets, self.config.seed)), 0
-
-    def _initialised_from(self, state: State) -> State:
-        """The state with the parameters of the run that `train.init_from` names."""
-        source = self.config.train.init_from
-        if not source:
-            return state
-        params = jax.device_get(restore(source, weights="raw").state.params)
-        spell = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
-        if spell(params) != spell(state.params):
-            raise UserError(
-                f"train.init_from={source}: its parameters have other names or shapes than this"
-                " model's; take the same model section."
-            )
-        return state.replace(params=params, ema={player: params[player] for player in state.ema})
-
-    def _loop(self, state: Tree, step: int) -> None:
-        config, train = self.config, self.config.train
-        n, size = len(self.sets.train), config.data.batch_size
-        feed = data.feed(self.sets.train, self.replicas, config.data.resident_mb)
-        call = compile_steps(self.task, self.replicas, feed, config)
-        rows = data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
+    def _prepare(self) -> None:
+        """Puts the data in place and compiles."""
+        config = self.config
+        self.feed = data.feed(self.sets.train, self.replicas, config.data.resident_mb)
+        self.call = compile_steps(self.task, self.replicas, self.feed, config)
         self.evaluate = evaluate.evaluator(
             self.task,
             self.sets.valid,
@@ -135,10 +117,19 @@ class Run:
             config.data.resident_mb,
             config.seed,
         )
+
+    def _loop(self, start: Start) -> Start | None:
+        """From a start to the end, or to the rollback whose start it returns."""
+        config, train, step = self.config, self.config.train, start.step
+        self.window, self.best, self.watch.outside = start.window, start.best, start.outside
+        self.saved = step if start.saved else None
+        n, size = len(self.sets.train), config.data.batch_size
+        rows = data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
+        state: Tree = self.replicas.replicate(start.state)
         due = lambda every: every > 0 and step % every == 0  # noqa: E731
         pending: deque[tuple[int, Any]] = deque()
-        for part in feed.calls(rows):
-            state, metrics = call(state, feed.shared, part)
+        for part in self.feed.calls(rows):
+            state, metrics = self.call(state, self.feed.shared, part)
             pending.append((step, metrics))
             step += train.steps_per_call
             self.report.advance(train.steps_per_call)
@@ -148,19 +139,30 @@ class Run:
             cadences = (train.log_every, train.checkpoint_every, train.eval_every)
             if last or stop or any(map(due, cadences)):
                 self._collect(pending)
+            means = None
             if due(train.log_every):
                 means = {name: float(np.mean(x)) for name, x in self.window.items()}
                 self.report.metrics(step, step * size / n, "train", means)
                 self.window = {}
             found = self._validate(state, step, n) if due(train.eval_every) or last else None
-            best = self._note_if_best(step, found)
+            alarms = self.watch.left("train", means) + self.watch.left("valid", found)
+            action = self._heed(alarms, step)
+            if action == "rollback":
+                start = self.starts.after_rollback(step)
+                self.report.say(f"{self.workdir}: back to step {start.step}, with other noise")
+                return start
+            best, stop = self._note_if_best(step, found), stop or action == "stop"
             if best or due(train.checkpoint_every) or last or stop:
                 saved = self._save(state, step, found, finish=best or last)
             if due(train.sample_every) or last:
                 self._draw(saved if last else self.replicas.first(state), step, last)
+            if action == "stop":
+                self._stop_watched(step)
             if stop and not last:
-                return self._leave(step)
+                self._leave(step)
+                return None
         self._finish(step)
+        return None
 
     def _collect(self, pending: deque[tuple[int, Any]]) -> None:
         """Brings metrics to the host, and stops the run at the first that is not finite."""
@@ -185,6 +187,18 @@ class Run:
             f"{self.workdir}: {name} is {value} at step {step}; {kept}. Lower optim.learning_rate"
             " or set optim.clip_norm."
         )
+
+    def _heed(self, alarms: list[tuple[Bound, float]], step: int) -> str:
+        """Says what left its bounds, and returns the gravest action asked for."""
+        for bound, value in alarms:
+            said = {"metric": bound.metric, "value": value, "action": bound.action}
+            self.report.event("watch", step=step, **said)
+            self.report.say(f"{self.workdir}: {bound.told(value, step)}: {bound.action}")
+        return max((b.action for b, _ in alarms), key=watch.ACTIONS.index, default="")
+
+    def _stop_watched(self, step: int) -> None:
+        self.checkpoints.wait()
+        raise RunStopped(f"{self.workdir}: stopped by train.watch and saved at step {step}.")
 
     def _validate(self, state: Tree, step: int, n: int) -> dict[str, float]:
         weights = _weights(self.config, state)
@@ -222,6 +236,7 @@ class Run:
             "versions": report.versions(),
             "window": self.window,
             "best": self.best,
+            "outside": self.watch.outside,
         }
         numbers = found and {k: v for k, v in found.items() if not isinstance(v, list)}
         self.checkpoints.save(host, about, numbers)
@@ -241,28 +256,10 @@ class Run:
         for name, picture in itertools.chain(*pictures):
             self.report.image(step, name, picture)
 
-    @contextlib.contextmanager
-    def _signals_noted(self) -> Iterator[None]:
-        """SIGTERM (a preempted job) and the first Ctrl-C: finish the call, save, leave."""
-        if jax.process_count() > 1:
-            yield  # jax.distributed tells all hosts at the same step
-            return
-
-        def note(number: int, _: Any) -> None:
-            self.signal = number
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _should_stop(self, step: int) -> bool:
         if jax.process_count() > 1:
             return self.checkpoints.reached_preemption(step)
-        return self.signal is not None
+        return self.signals.number is not None
 
     def _leave(self, step: int) -> None:
         self.checkpoints.wait()
@@ -271,7 +268,7 @@ class Run:
             f"stopped by a signal and saved at step {step}; the same command resumes:"
             f" python launch.py --workdir={self.workdir}"
         )
-        if self.signal == signal.SIGINT:
+        if self.signals.number == signal.SIGINT:
             raise KeyboardInterrupt
 
     def _finish(self, step: int) -> None:

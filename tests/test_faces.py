@@ -42,19 +42,26 @@ def data_dir(tmp_path_factory):
     return str(where)
 
 
-@pytest.mark.parametrize(("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a")])
+@pytest.mark.parametrize(
+    ("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a"), ("celeba_dcgan", "celeb_a")]
+)
 def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
     config = cli.load(f"{ROOT}/configs/{name}.py").unlock()
     assert config.data.source == f"tfds:{source}"
     config.data.update(data_dir=data_dir, batch_size=4, download=False)
-    config.model.update(features=(4, 4, 4, 4), decoder_features=(4, 4, 4, 4), start=4, code=3)
-    config.density.components = 2
+    if config.task == "gan":
+        config.model.generator.update(start=4, features=(4, 4))
+        config.model.discriminator.features = (4, 4, 4)
+    else:
+        config.model.update(features=(4, 4, 4, 4), decoder_features=(4, 4, 4, 4), start=4, code=3)
+        config.density.components = 2
     config.train.update(steps=2, log_every=1, eval_every=2, checkpoint_every=2, sample_every=0)
     config.train.tensorboard = False
     config.sample.batch_size = 16
     train.train(config.lock(), str(tmp_path))
     model = restore(str(tmp_path))
-    assert model.task.shape == (64, 64, 3) and model.step == 2
+    side = config.data.image_size
+    assert model.task.shape == (side, side, 3) and model.step == 2
     classes = tuple(f"person {i}" for i in range(3)) if source == "lfw" else ()
     assert model.classes == classes
     sets = data.load(config.data)

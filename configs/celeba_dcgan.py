@@ -1,0 +1,24 @@
+"""DCGAN on CelebA at 28x28x3, and at 64x64x3 as `:large`.
+
+python launch.py --config=configs/celeba_dcgan.py --workdir=runs/celeba_dcgan
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.dcgan(config, start=512, features=(256, 128), down=(64, 128, 256))
+    config.data.update(source="tfds:celeb_a", image_size=28, channels=3, batch_size=32)
+    common.in_epochs(config, 5_087, epochs=5)
+    known = {"smoke": common.smoke, "large": large, "folder": common.flat_folder}
+    return common.variants(config, arg, **known)
+
+
+def large(config: ConfigDict) -> None:
+    """64x64, one more convolution on each side (ours; Radford et al., arXiv 1511.06434)."""
+    config.data.image_size = 64
+    config.model.generator.features = (256, 128, 64)
+    config.model.discriminator.features = (64, 128, 256, 512)

@@ -1,0 +1,19 @@
+"""Dense GAN on MNIST with dropout in the discriminator.
+
+python launch.py --config=configs/mnist_gan_dropout.py --workdir=runs/mnist_gan_dropout
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    generator = {"name": "adversarial.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
+    discriminator = {"name": "adversarial.DenseDiscriminator", "hidden": (1024, 512, 256)}
+    common.gan(config, generator, discriminator, learning_rate=2e-4, b1=0.5)
+    config.model.generator.update(normalise=False, output="tanh")
+    config.model.discriminator.dropout = 0.3
+    common.mnist(config, batch_size=64, epochs=40)
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,72 @@
+"""Moments of generated and real images, from which a distance is read without whole sets: cheap
+enough for every validation. What goes into tables is in `genlab/metrics/distances.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+FEATURES = 48
+KERNEL, STRIDE = 5, 2
+
+
+def random_features(x: jax.Array) -> jax.Array:
+    """f32[B,H,W,C] on [0,1] -> f32[B,FEATURES]: means over two halves of the image, upper and
+    lower, of a fixed random convolution with ReLU. They need no training and no other set."""
+    kernel = min(KERNEL, *x.shape[1:3])
+    shape = (kernel, kernel, x.shape[-1], FEATURES // 2)
+    weights = np.random.default_rng(0).normal(size=shape) / np.sqrt(np.prod(shape[:3]))
+    found = jax.lax.conv_general_dilated(
+        x - 0.5,
+        jnp.asarray(weights, jnp.float32),
+        (STRIDE, STRIDE),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    found = jax.nn.relu(found)  # f32[B,h,w,FEATURES/2]
+    middle = max(found.shape[1] // 2, 1)
+    return jnp.concatenate([found[:, :middle].mean((1, 2)), found[:, -middle:].mean((1, 2))], -1)
+
+
+def of_images(x: jax.Array, name: str) -> dict[str, jax.Array]:
+    """First and second moments of pixels and features of f32[B,H,W,C], for each example."""
+    features = random_features(x)
+    return {
+        f"{name}_pixel": x,
+        f"{name}_pixel_square": jnp.square(x).sum((1, 2, 3)),
+        f"{name}_feature": features,
+        f"{name}_feature_square": features[:, :, None] * features[:, None, :],
+    }
+
+
+def compared(means: dict[str, Any]) -> dict[str, Any]:
+    """sample_diversity: the total variance of generated pixels over that of real ones.
+    feature_distance: the Fréchet distance between Gaussians of the features' moments."""
+    spread = {
+        name: means[f"{name}_pixel_square"] - np.square(means[f"{name}_pixel"]).sum()
+        for name in ("real", "fake")
+    }
+    gaussians = []
+    for name in ("real", "fake"):
+        mean = np.asarray(means[f"{name}_feature"])
+        gaussians += [mean, np.asarray(means[f"{name}_feature_square"]) - np.outer(mean, mean)]
+    return {
+        "sample_diversity": spread["fake"] / max(spread["real"], 1e-12),
+        "feature_distance": frechet(*gaussians),
+    }
+
+
+def frechet(
+    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
+) -> float:
+    """Squared Fréchet distance of two Gaussians (Dowson and Landau 1982):
+    |a-b|^2 + tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)), by eigenvalues, which singular ones bear."""
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    inner = np.linalg.eigvalsh(root @ covariance_b @ root)
+    shared = 2.0 * np.sqrt(np.maximum(inner, 0.0)).sum()
+    far = np.square(mean_a - mean_b).sum() + np.trace(covariance_a) + np.trace(covariance_b)
+    return float(max(far - shared, 0.0))

@@ -1,0 +1,218 @@
+"""Generators and discriminators: dense, convolutional, and of the DCGAN kind.
+
+    generator(z f32[B,latent], condition, train)      -> f32[B,H,W,C] within its `output`'s range
+    discriminator(x f32[B,H,W,C], condition, train)   -> f32[B], a logit, large for real images
+
+`condition` is f32[B,K] (a class, one-hot) or None: generators see it beside z, discriminators as K
+more channels (Mirza and Osindero, arXiv 1411.1784). Kernels start Glorot uniform, biases zero.
+Batch normalisation takes its statistics over all replicas; they are in `batch_stats`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genlab import noise
+from genlab.errors import UserError
+from genlab.nn.conv import ConvTranspose, conv, halved
+from genlab.nn.dense import GLOROT, joined
+
+OUTPUTS = {"tanh": nn.tanh, "sigmoid": nn.sigmoid}
+
+
+def leaky(x: jax.Array) -> jax.Array:
+    """LeakyReLU with the slope 0.2 of the sources."""
+    return nn.leaky_relu(x, 0.2)
+
+
+def normalised(momentum: float, train: bool) -> nn.BatchNorm:
+    """Batch normalisation over all replicas, with the epsilon of Keras."""
+    return nn.BatchNorm(not train, momentum=momentum, epsilon=1e-3, axis_name=noise.AXIS)
+
+
+def with_planes(x: jax.Array, condition: jax.Array | None) -> jax.Array:
+    """f32[B,H,W,C] -> f32[B,H,W,C+K]: each number of the condition as a plane."""
+    if condition is None:
+        return x
+    planes = jnp.broadcast_to(condition[:, None, None], (*x.shape[:3], condition.shape[-1]))
+    return jnp.concatenate([x, planes], -1)
+
+
+class DenseGenerator(nn.Module):
+    """Dense layers with LeakyReLU, normalised by batch if `normalise`."""
+
+    shape: tuple[int, int, int]
+    latent: int = 100
+    hidden: tuple[int, ...] = (256, 512, 1024)
+    normalise: bool = True
+    momentum: float = 0.8
+    output: str = "tanh"
+
+    @nn.compact
+    def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,latent] -> f32[B,H,W,C]."""
+        x = joined(z, condition)
+        for features in self.hidden:
+            x = leaky(nn.Dense(features, kernel_init=GLOROT)(x))
+            if self.normalise:
+                x = normalised(self.momentum, train)(x)
+        x = nn.Dense(math.prod(self.shape), kernel_init=GLOROT)(x)
+        return OUTPUTS[self.output](x).reshape(-1, *self.shape)
+
+
+class DenseDiscriminator(nn.Module):
+    """Dense layers, each with LeakyReLU and dropout."""
+
+    shape: tuple[int, int, int]
+    hidden: tuple[int, ...] = (512, 256)
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B]."""
+        x = joined(x.reshape(x.shape[0], -1), condition)
+        for features in self.hidden:
+            x = leaky(nn.Dense(features, kernel_init=GLOROT)(x))
+            x = noise.Dropout(self.dropout)(x, train)
+        return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
+
+
+class ConvGenerator(nn.Module):
+    """A square of latent numbers, transposed convolutions to it, unpadded convolutions back to the
+    size of the image.
+
+    features: of the transposed convolutions, the first unpadded, the others of stride 2.
+    decoder_features: of the unpadded convolutions.  kernel: side of the transposed ones.
+    """
+
+    shape: tuple[int, int, int]
+    features: tuple[int, ...] = (256, 128, 64)
+    decoder_features: tuple[int, ...] = (32, 16)
+    kernel: int = 4
+    momentum: float = 0.5
+    output: str = "sigmoid"
+
+    @property
+    def side(self) -> int:
+        """Side of the latent square. Raises UserError where no square grows to the image."""
+        grown, scale = self.shape[0] + 2 * len(self.decoder_features), 2 ** (len(self.features) - 1)
+        side = grown // scale - (self.kernel - 1)
+        if self.shape[0] != self.shape[1] or grown % scale or side < 1:
+            raise UserError(
+                f"adversarial.ConvGenerator cannot make {self.shape[0]}x{self.shape[1]}: take"
+                f" square images whose side plus {2 * len(self.decoder_features)} divides by"
+                f" {scale}."
+            )
+        return side
+
+    @property
+    def latent(self) -> int:
+        """Latent numbers."""
+        return self.side**2
+
+    @nn.compact
+    def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,latent] -> f32[B,H,W,C]."""
+        x = with_planes(z.reshape(-1, self.side, self.side, 1), condition)
+        k = (self.kernel, self.kernel)
+        first = nn.ConvTranspose(self.features[0], k, padding="VALID", kernel_init=GLOROT)
+        x = leaky(normalised(self.momentum, train)(first(x)))
+        for features in self.features[1:]:
+            x = ConvTranspose(features, self.kernel)(x)
+            x = leaky(normalised(self.momentum, train)(x))
+        for features in self.decoder_features:
+            x = nn.Conv(features, (3, 3), padding="VALID", kernel_init=GLOROT)(x)
+            x = leaky(normalised(self.momentum, train)(x))
+        return OUTPUTS[self.output](conv(self.shape[2], 3)(x))
+
+
+class ConvDiscriminator(nn.Module):
+    """3x3 convolutions with ReLU, of stride 2 and then unpadded, and dense layers with ReLU.
+
+    features: of the strided convolutions.  valid_features: of the unpadded ones.  hidden: widths
+    of the dense layers; a width of 1 is a unit through which all must pass, and which can die.
+    """
+
+    shape: tuple[int, int, int]
+    features: tuple[int, ...] = (128, 64)
+    valid_features: tuple[int, ...] = (32, 16)
+    hidden: tuple[int, ...] = (32,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B]."""
+        x = with_planes(x, condition)
+        for features in self.features:
+            x = nn.relu(conv(features, 3, stride=2)(x))
+        for features in self.valid_features:
+            x = nn.relu(nn.Conv(features, (3, 3), padding="VALID", kernel_init=GLOROT)(x))
+        x = x.reshape(x.shape[0], -1)
+        for features in self.hidden:
+            x = nn.relu(nn.Dense(features, kernel_init=GLOROT)(x))
+        return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
+
+
+class ResizeGenerator(nn.Module):
+    """A dense layer to a small map, then transposed convolutions of stride 2; a map that came out
+    too large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
+
+    start: features of the small map.  features: of the transposed convolutions, the last excluded,
+    which makes the image.  Radford et al., arXiv 1511.06434, at 64x64.
+    """
+
+    shape: tuple[int, int, int]
+    latent: int = 100
+    start: int = 512
+    features: tuple[int, ...] = (256, 128)
+    kernel: int = 5
+    dropout: float = 0.1
+    momentum: float = 0.99
+    output: str = "tanh"
+
+    @nn.compact
+    def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,latent] -> f32[B,H,W,C]."""
+        twos = [2] * (len(self.features) + 1)
+        heights, widths = (halved(side, twos)[::-1] for side in self.shape[:2])
+        size = heights[0] * widths[0] * self.start
+        x = nn.Dense(size, kernel_init=GLOROT)(joined(z, condition))
+        x = x.reshape(-1, heights[0], widths[0], self.start)
+        for features, height, width in zip(
+            (*self.features, self.shape[2]), heights[1:], widths[1:], strict=True
+        ):
+            x = leaky(normalised(self.momentum, train)(x))
+            x = noise.Dropout(self.dropout)(x, train)
+            x = nearest(ConvTranspose(features, self.kernel)(x), height, width)
+        return OUTPUTS[self.output](x)
+
+
+def nearest(x: jax.Array, height: int, width: int) -> jax.Array:
+    """f32[B,H,W,C] -> f32[B,height,width,C], by nearest neighbour."""
+    return x if x.shape[1:3] == (height, width) else jax.image.resize(
+        x, (x.shape[0], height, width, x.shape[3]), "nearest"
+    )  # fmt: skip
+
+
+class StridedDiscriminator(nn.Module):
+    """Convolutions of stride 2, each with LeakyReLU and dropout, all but the first normalised by
+    the statistics of the batch it sees, in training and out of it."""
+
+    shape: tuple[int, int, int]
+    features: tuple[int, ...] = (64, 128, 256)
+    kernel: int = 5
+    dropout: float = 0.1
+    momentum: float = 0.99
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
+        """f32[B,H,W,C] -> f32[B]."""
+        x = with_planes(x, condition)
+        for index, features in enumerate(self.features):
+            x = noise.Dropout(self.dropout)(leaky(conv(features, self.kernel, stride=2)(x)), train)
+            if index:
+                x = normalised(self.momentum, train=True)(x)
+        return nn.Dense(1, kernel_init=GLOROT)(x.reshape(x.shape[0], -1))[:, 0]

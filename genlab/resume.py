@@ -1,0 +1,96 @@
+"""Where a run starts: from scratch, from its newest checkpoint, or back from one that it leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from genlab import data, report
+from genlab.checkpoint import Checkpoints
+from genlab.errors import RunStopped
+from genlab.program import initial_state, initialised_from
+from genlab.state import State
+from genlab.task import abstract_state
+
+
+@dataclass(frozen=True)
+class Start:
+    """state: on the host.  window: metrics since the last line.  best: step and value of the best
+    validation.  outside: see `genlab/watch.py`.  saved: whether it is a checkpoint."""
+
+    state: State
+    step: int = 0
+    window: dict[str, list[float]] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)
+    outside: dict[str, int] = field(default_factory=dict)
+    saved: bool = False
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starts that a workdir offers."""
+
+    checkpoints: Checkpoints
+    workdir: Path
+    task: Any
+    sets: data.Data
+    config: ConfigDict
+
+    def first(self) -> Start:
+        """The newest checkpoint, or a fresh state; trims lines written after it."""
+        steps = self.checkpoints.manager.all_steps()
+        if jax.process_index() == 0:
+            report.trim(self.workdir / "metrics.jsonl", max(steps, default=-1))
+            report.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
+        if not steps:
+            state = initial_state(self.task, self.sets, self.config.seed)
+            return Start(initialised_from(state, self.config.train.init_from))
+        newest, last = self._read(max(steps)), (self._rollbacks() or [{"attempt": 0}])[-1]
+        if int(newest.state.attempt) < last["attempt"]:  # killed before its first checkpoint
+            return self._back(last["to"], last["attempt"])
+        return newest
+
+    def after_rollback(self, step: int) -> Start:
+        """The best checkpoint, as the start of another attempt: with other random numbers.
+
+        Raises: RunStopped if there is none, or `train.max_attempts` have been made.
+        """
+        self.checkpoints.wait()
+        attempt, best = len(self._rollbacks()) + 1, self.checkpoints.manager.best_step()
+        if best is None or attempt > self.config.train.max_attempts:
+            why = "no checkpoint to go back to" if best is None else f"{attempt - 1} rollbacks made"
+            raise RunStopped(
+                f"{self.workdir}: stopped at step {step}, {why}; change the config, or train.watch."
+            )
+        if jax.process_index() == 0:  # noted first: a kill from here on resumes as this attempt
+            note = {"event": "rollback", "step": step, "to": best, "attempt": attempt}
+            report.append(self.workdir / "events.jsonl", note)
+        return self._back(best, attempt)
+
+    def _back(self, to: int, attempt: int) -> Start:
+        """A checkpoint as the start of that attempt; what came after it is removed."""
+        for step in self.checkpoints.manager.all_steps():
+            if step > to:
+                self.checkpoints.manager.delete(step)
+        if jax.process_index() == 0:
+            report.trim(self.workdir / "metrics.jsonl", to)
+        found = self._read(to)
+        state = found.state.replace(attempt=np.int32(attempt))
+        return dataclasses.replace(found, state=state)
+
+    def _rollbacks(self) -> list[dict[str, Any]]:
+        lines = report.read_lines(self.workdir / "events.jsonl")
+        return [line for line in lines if line["event"] == "rollback"]
+
+    def _read(self, step: int) -> Start:
+        state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
+        about = self.checkpoints.about(step)
+        kept = {key: about.get(key, {}) for key in ("window", "best", "outside")}
+        return Start(state, step, **kept, saved=True)

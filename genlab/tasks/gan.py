@@ -1,0 +1,294 @@
+"""Generative adversarial networks: a discriminator and a generator, updated in turn.
+
+Goodfellow et al., arXiv 1406.2661 (algorithm 1). Losses and regularisers are in
+`genlab/adversarial.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from genlab import adversarial, figures, latents, noise, optim, report, updates
+from genlab import config as configs
+from genlab.adversarial import Objective
+from genlab.errors import UserError, nearest
+from genlab.metrics import moments
+from genlab.nn.adversarial import OUTPUTS
+from genlab.state import State, Tree
+from genlab.task import Spec
+
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+PRIORS = ("normal", "uniform")
+Batch = updates.Batch
+
+
+@dataclass(frozen=True)
+class Task:
+    """steps: updates of the discriminator before one of the generator, each on its own share of
+    the batch.  classes: of a conditional model, else 0.  ema: of the generator."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    objective: Objective
+    steps: int
+    prior: str
+    classes: int
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    ema: float
+    shape: tuple[int, int, int]
+
+    headline: ClassVar[str] = "feature_distance"
+    units: ClassVar[dict[str, str]] = {
+        "accuracy_real": "share of real images that the discriminator takes for real",
+        "accuracy_fake": "share of generated images that it does not",
+        "logit_gap": "mean logit of real minus that of generated images",
+        "sample_diversity": "variance of generated images over that of real ones, 1 is equal",
+        "feature_distance": "Fréchet distance, features of a random convolution",
+    }
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the numbers are of; a GAN has no likelihood."""
+        return {"likelihood": "none", "loss": self.objective.name, "prior": self.prior}
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+        generator_key, discriminator_key = jax.random.split(key)
+        condition = self._condition(jnp.zeros(1, jnp.int32))
+        z, x = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *batch["image"].shape[1:]))
+        made = {
+            GENERATOR: self.generator.init(generator_key, z, condition, False),
+            DISCRIMINATOR: self.discriminator.init(discriminator_key, x, condition, False),
+        }
+        return State.create(
+            {player: variables["params"] for player, variables in made.items()},
+            {GENERATOR: self.generator_optimizer, DISCRIMINATOR: self.discriminator_optimizer},
+            stats={
+                player: variables["batch_stats"]
+                for player, variables in made.items()
+                if "batch_stats" in variables
+            },
+            averaged=(GENERATOR,) if self.ema else (),
+        )
+
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
+        """`steps` updates of the discriminator, then one of the generator, which sees them."""
+        discriminate = updates.descend(
+            DISCRIMINATOR, self.discriminator_optimizer, self._discriminator_loss
+        )
+        generate = updates.descend(
+            GENERATOR, self.generator_optimizer, self._generator_loss, self.ema
+        )
+        return updates.chain(updates.repeat(self.steps, discriminate), generate)(state, batch, key)
+
+    def _discriminator_loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+        latent_key, dropout_key, penalty_key = jax.random.split(key, 3)
+        condition = self._condition(batch["label"])
+        real = self._pixels(batch["image"])
+        z = self._latents(noise.row_keys(latent_key, real.shape[0]))
+        fake, _ = self._generate(state, state.params[GENERATOR], z, condition, dropout_key)
+
+        def logits(x: jax.Array, number: int, stats: Tree) -> tuple[jax.Array, Tree]:
+            key = jax.random.fold_in(dropout_key, number)
+            return self._discriminate(params, stats, x, condition, key)
+
+        of_real, stats = logits(real, 1, state.stats.get(DISCRIMINATOR, {}))
+        of_fake, stats = logits(fake, 2, stats)
+        total = self.objective.discriminator(of_real, of_fake)
+        judged = {name: x.mean() for name, x in self._judged(of_real, of_fake).items()}
+        score = lambda x: logits(x, 3, state.stats.get(DISCRIMINATOR, {}))[0]  # noqa: E731
+        more, penalties = self.objective.penalties(score, real, fake, penalty_key)
+        metrics = {"discriminator_loss": total} | judged | penalties
+        return total + more, (metrics, stats)
+
+    def _generator_loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+        latent_key, label_key, dropout_key = jax.random.split(key, 3)
+        keys = noise.row_keys(latent_key, batch["image"].shape[0] // self.steps)
+        draw = lambda key: jax.random.randint(key, (), 0, max(self.classes, 1))  # noqa: E731
+        labels = jax.vmap(draw)(noise.row_keys(label_key, len(keys)))
+        condition = self._condition(labels)
+        fake, stats = self._generate(state, params, self._latents(keys), condition, dropout_key)
+        logits, _ = self._discriminate(
+            state.params[DISCRIMINATOR],
+            state.stats.get(DISCRIMINATOR, {}),
+            fake,
+            condition,
+            jax.random.fold_in(dropout_key, 1),
+        )
+        total = self.objective.loss.generator(logits).mean()
+        return total, ({"generator_loss": total}, stats)
+
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """What the discriminator makes of real and generated images, f32[B], and moments of pixels
+        and features of both; the latents are the same at every evaluation."""
+        condition, real = self._condition(batch["label"]), self._pixels(batch["image"])
+        z = self._latents(noise.row_keys(key, real.shape[0]))
+        fake, _ = self._generate(state, state.params[GENERATOR], z, condition)
+        params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
+        of_real, of_fake = (
+            self._discriminate(params, stats, x, condition)[0] for x in (real, fake)
+        )
+        found = self._judged(of_real, of_fake)
+        for name, x in (("real", real), ("fake", fake)):
+            x = x if OUTPUTS[self.generator.output] is nn.sigmoid else (x + 1.0) / 2.0
+            found |= moments.of_images(x, name)
+        return found
+
+    def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
+        """Diversity of the samples, and a distance between features of both."""
+        names = ("accuracy_real", "accuracy_fake", "logit_gap")
+        return {name: means[name] for name in names} | moments.compared(means)
+
+    def sample(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """key[B] -> u8[B,H,W,C], from latents of the prior times the temperature."""
+        if method != "auto":
+            raise UserError(f"sample.method={method!r}: a GAN has one; take 'auto'.")
+        return self.decode(state, self._latents(keys) * temperature, labels)
+
+    def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
+        """f32[B,latent] -> u8[B,H,W,C]."""
+        condition = self._condition(labels)
+        x, _ = self._generate(state, state.params[GENERATOR], codes, condition)
+        low, scale = self._range
+        return jnp.round((x - low) * scale).astype(jnp.uint8)
+
+    def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B], the negative logit: large for what the discriminator refuses."""
+        condition, x = self._condition(batch["label"]), self._pixels(batch["image"])
+        params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
+        return -self._discriminate(params, stats, x, condition)[0]
+
+    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
+        """The figures of the family, by name."""
+        ends = np.asarray(self._draw(key, (8, self.generator.latent)))
+        found = latents.between(model, ends, on_sphere=self.prior == "normal")
+        lines = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+        losses, shares = (
+            ("discriminator_loss", "generator_loss"),
+            ("accuracy_real", "accuracy_fake"),
+        )
+        return found | {
+            "players": figures.Curves(lines, losses, "loss"),
+            "accuracy": figures.Curves(lines, shares, "accuracy of the discriminator"),
+        }
+
+    def _draw(self, key: jax.Array, size: tuple[int, ...]) -> jax.Array:
+        if self.prior == "uniform":
+            return jax.random.uniform(key, size, minval=-1.0)
+        return jax.random.normal(key, size)
+
+    def _latents(self, keys: jax.Array) -> jax.Array:
+        """key[B] -> f32[B,latent]."""
+        return jax.vmap(lambda key: self._draw(key, (self.generator.latent,)))(keys)
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        """(smallest pixel, grey levels per unit) of the generator's output."""
+        return (-1.0, 127.5) if self.generator.output == "tanh" else (0.0, 255.0)
+
+    def _pixels(self, images: jax.Array) -> jax.Array:
+        low, scale = self._range
+        return images / scale + low  # f32[B,H,W,C]
+
+    def _condition(self, labels: jax.Array) -> jax.Array | None:
+        return jax.nn.one_hot(labels, self.classes) if self.classes else None  # f32[B,classes]
+
+    def _judged(self, of_real: jax.Array, of_fake: jax.Array) -> dict[str, jax.Array]:
+        boundary = self.objective.loss.boundary
+        return {
+            "accuracy_real": (of_real > boundary).astype(jnp.float32),
+            "accuracy_fake": (of_fake <= boundary).astype(jnp.float32),
+            "logit_gap": of_real - of_fake,
+        }
+
+    def _generate(
+        self,
+        state: State,
+        params: Tree,
+        z: jax.Array,
+        condition: jax.Array | None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, Tree]:
+        """f32[B,H,W,C], and the statistics after it; with a key, in training."""
+        return _applied(self.generator, params, state.stats.get(GENERATOR, {}), z, condition, key)
+
+    def _discriminate(
+        self,
+        params: Tree,
+        stats: Tree,
+        x: jax.Array,
+        condition: jax.Array | None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, Tree]:
+        """f32[B], and the statistics after it; with a key, in training."""
+        return _applied(self.discriminator, params, stats, x, condition, key)
+
+
+def _applied(
+    network: nn.Module,
+    params: Tree,
+    stats: Tree,
+    x: jax.Array,
+    condition: jax.Array | None,
+    key: jax.Array | None,
+) -> tuple[jax.Array, Tree]:
+    variables = {"params": params} | ({"batch_stats": stats} if stats else {})
+    rngs = None if key is None else {"dropout": key}
+    made, changed = network.apply(
+        variables, x, condition, key is not None, rngs=rngs, mutable=["batch_stats"]
+    )
+    return made, changed.get("batch_stats", {})
+
+
+def make(config: ConfigDict, spec: Spec) -> Task:
+    """The task of a config, for images of that shape."""
+    gan, model = config.gan, config.model
+    if model.prior not in PRIORS:
+        raise UserError(f"model.prior: {model.prior!r}?{nearest(model.prior, PRIORS)}")
+    steps = gan.discriminator_steps
+    if steps < 1 or config.data.batch_size % steps:
+        raise UserError(
+            f"gan.discriminator_steps={steps} must divide data.batch_size={config.data.batch_size}."
+        )
+    if gan.conditional and not spec.classes:
+        raise UserError("gan.conditional: this data has no labels; set it to False.")
+    networks = {
+        player: configs.build(model[player], f"model.{player}", shape=spec.shape)
+        for player in (GENERATOR, DISCRIMINATOR)
+    }
+    output = networks[GENERATOR].output
+    if output not in OUTPUTS:
+        raise UserError(f"model.generator.output: {output!r}?{nearest(output, OUTPUTS)}")
+    sections = config.optim
+    return Task(
+        **networks,
+        objective=adversarial.make(gan),
+        steps=steps,
+        prior=model.prior,
+        classes=len(spec.classes) if gan.conditional else 0,
+        generator_optimizer=optim.make(
+            sections[GENERATOR], config.train.steps, f"optim.{GENERATOR}"
+        ),
+        discriminator_optimizer=optim.make(
+            sections[DISCRIMINATOR], config.train.steps, f"optim.{DISCRIMINATOR}"
+        ),
+        ema=sections[GENERATOR].ema,
+        shape=spec.shape,
+    )
