@@ -11,18 +11,21 @@ import numpy as np
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from genlab import data, evaluate, figures, parallel, report
+from genlab import data, evaluate, figures, judge, parallel, report
 from genlab import task as tasks
 from genlab.errors import UserError
 from genlab.model import restore
 
 
 def evaluate_split(config: ConfigDict, workdir: str) -> None:
-    """Metrics of `data.eval_split`, stamped with their protocol, to the terminal and eval.jsonl."""
+    """Metrics of `data.eval_split`, stamped with their protocol, to the terminal and eval.jsonl;
+    with `eval.features`, also how samples compare with its images."""
     model = restore(workdir, config.eval.step, config.eval.weights)
     sets = data.load(config.data)
     if sets.spec.shape != tuple(model.task.shape):
         raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
+    features = config.eval.get("features", "")  # runs of before have no such key
+    classifier = judge.extractor(model, config) if features else None
     task, state = model.task, model.state
     if hasattr(task, "for_tables"):
         task, state = task.for_tables(state, config.eval)
@@ -46,6 +49,12 @@ def evaluate_split(config: ConfigDict, workdir: str) -> None:
     remarks = task.remarks(found) if hasattr(task, "remarks") else []
     line = {"step": model.step, **found, "protocol": protocol}
     if jax.process_index() == 0:
+        verdict = judge.judge(model, classifier, sets, config) if classifier else None
+        if verdict:
+            line |= verdict.numbers | {"samples_protocol": verdict.protocol}
+            remarks += verdict.remarks
+            for name, picture in verdict.pictures.items():
+                figures.save(Path(workdir) / "figures" / f"{name}.png", picture)
         report.append(
             Path(workdir) / "eval.jsonl", line | ({"remarks": remarks} if remarks else {})
         )
@@ -55,6 +64,8 @@ def evaluate_split(config: ConfigDict, workdir: str) -> None:
             text = " ".join(f"{x:.4f}" if isinstance(x, float) else str(x) for x in values)
             print(f"{name} {text} {task.units.get(name, '')}".rstrip())
         print(f"({stamp}, step {model.step})")
+        if verdict:
+            print(verdict.table())
         for remark in remarks:
             print(f"Note: {remark}")
 

@@ -16,6 +16,7 @@ and, where the family has them, the methods of CAPABILITIES:
     complete                   (state, key[B], labels, images, known, method, temperature) -> same
     decode                     (state, codes, labels) -> u8[B,H,W,C]
     log_prob, encode, reconstruct, denoise, score, features        (state, batch, key) -> [B,...]
+    classify                   (state, batch, key) -> f32[B,classes], probabilities
 
 All that is optional:
 
@@ -52,6 +53,7 @@ CAPABILITIES = (
     "complete",
     "score",
     "features",
+    "classify",
 )
 
 

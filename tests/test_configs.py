@@ -36,8 +36,9 @@ def test_a_config_trains_and_restores_in_smoke(name, tmp_path):
     train.train(found, str(tmp_path))
     model = restore(str(tmp_path))
     assert model.step == found.train.steps
-    images = model.sample(jax.random.key(0), 2)
-    assert images.shape == (2, *model.task.shape) and images.dtype == np.uint8
+    if hasattr(model.task, "sample"):
+        images = model.sample(jax.random.key(0), 2)
+        assert images.shape == (2, *model.task.shape) and images.dtype == np.uint8
     assert Path(tmp_path / "figures" / "loss.png").exists()
 
 

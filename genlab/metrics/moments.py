@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab.metrics.distances import frechet_of_gaussians
+
 FEATURES = 48
 KERNEL, STRIDE = 5, 2
 
@@ -55,18 +57,5 @@ def compared(means: dict[str, Any]) -> dict[str, Any]:
         gaussians += [mean, np.asarray(means[f"{name}_feature_square"]) - np.outer(mean, mean)]
     return {
         "sample_diversity": spread["fake"] / max(spread["real"], 1e-12),
-        "feature_distance": frechet(*gaussians),
+        "feature_distance": frechet_of_gaussians(*gaussians),
     }
-
-
-def frechet(
-    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
-) -> float:
-    """Squared Fréchet distance of two Gaussians (Dowson and Landau 1982):
-    |a-b|^2 + tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)), by eigenvalues, which singular ones bear."""
-    values, vectors = np.linalg.eigh(covariance_a)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    inner = np.linalg.eigvalsh(root @ covariance_b @ root)
-    shared = 2.0 * np.sqrt(np.maximum(inner, 0.0)).sum()
-    far = np.square(mean_a - mean_b).sum() + np.trace(covariance_a) + np.trace(covariance_b)
-    return float(max(far - shared, 0.0))

@@ -1,0 +1,92 @@
+"""Tests of whether two sets come from one distribution, and of whether samples are copies.
+
+A p-value is the chance, were the distributions equal, of a result at least as extreme. With
+thousands of images the smallest difference is significant: read the accuracy for its size.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+
+def discriminator_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """f[n,d], f[n,d]: (accuracy, p-value) of a small network that tells a from b, trained on a
+    random half of each and tested on the other half.
+
+    Lopez-Paz and Oquab, arXiv 1610.06545, section 3. 0.5 is chance.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    network = MLPClassifier((64,), alpha=1e-2, max_iter=30, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 30 epochs are meant
+        return _held_out_test(make_pipeline(StandardScaler(), network), a, b, seed)
+
+
+def nearest_neighbour_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """f[n,d], f[n,d]: (accuracy, p-value) of telling a from b by the set of the nearest point in a
+    random half of both, for the points of the other half.
+
+    Lopez-Paz and Oquab, arXiv 1610.06545, section 3, with k = 1. Unlike leave-one-out, whose
+    outcomes hang together, held-out points give a p-value that holds.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return _held_out_test(KNeighborsClassifier(1, algorithm="brute"), a, b, seed)
+
+
+def _held_out_test(classifier: Any, a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, float]:
+    rng, n = np.random.default_rng(seed), min(len(a), len(b))  # equal counts: chance is 0.5
+    orders = [rng.permutation(len(x))[:n] for x in (a, b)]
+    half = n // 2
+    halves = []
+    for part in (slice(half), slice(half, 2 * half)):
+        points = np.concatenate([x[order[part]] for x, order in zip((a, b), orders, strict=True)])
+        halves.append((points, np.repeat([0, 1], half)))
+    (points, sets), (others, answers) = halves
+    right = int((classifier.fit(points, sets).predict(others) == answers).sum())
+    # Given the first halves, answers are independent and the variance is at most the binomial's.
+    p = stats.binomtest(right, 2 * half, 0.5, alternative="greater").pvalue
+    return right / (2 * half), float(p)
+
+
+def nearest(images: np.ndarray, among: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest image of a set, read in parts, for each image.
+
+    Args: images u8[N,H,W,C]; among, parts u8[M,H,W,C] of the set, in order.
+    Returns: f64[N] Euclidean distances of pixels on [0,1], and i64[N] places in the set.
+    """
+    queries = _flat(images)  # f32[N,HWC]
+    best, place = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
+    seen = 0
+    for part in among:
+        others = _flat(part)  # f32[M,HWC]
+        far = np.square(others).sum(1) - 2.0 * (queries @ others.T)  # up to each query's square
+        found = far.argmin(1)
+        exact = np.linalg.norm(queries - others[found], axis=1)  # a copy is at exactly 0
+        nearer = exact < best
+        best[nearer], place[nearer] = exact[nearer], seen + found[nearer]
+        seen += len(part)
+    return best, place
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255.0)
+
+
+def memorisation_test(samples: np.ndarray, held_out: np.ndarray) -> float:
+    """f[N], f[M], distances to the nearest training image -> p-value that samples are nearer to
+    the training images than held-out real images are (Mann-Whitney U, one-sided).
+
+    Meehan et al., arXiv 2004.05675, section 3. Smooth samples are near to everything in pixels:
+    then look also at how many are nearer to training images than to as many held-out ones.
+    """
+    return float(stats.mannwhitneyu(samples, held_out, alternative="less").pvalue)

@@ -1,0 +1,43 @@
+"""A convolutional network that tells the class of an image, and gives features of it."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+
+from genlab import noise
+from genlab.nn.conv import conv, max_pool
+from genlab.nn.dense import GLOROT
+
+
+class ConvClassifier(nn.Module):
+    """Convolutions, each with ReLU and 2x2 max pooling, one dense layer with ReLU, and the logits.
+
+    features: of each convolution.  kernels: their sides.  hidden: width of the dense layer, whose
+    values are the features of an image.  dropout: on those, in training.
+    outputs: classes, given by the data, not by the config.
+    """
+
+    outputs: int
+    features: tuple[int, ...] = (32, 64, 128)
+    kernels: tuple[int, ...] = (5, 3, 3)
+    hidden: int = 128
+    dropout: float = 0.5
+
+    def setup(self) -> None:
+        """The layers."""
+        sides = zip(self.features, self.kernels, strict=True)
+        self.convolutions = [conv(features, kernel) for features, kernel in sides]
+        self.dense = nn.Dense(self.hidden, kernel_init=GLOROT)
+        self.drop = noise.Dropout(self.dropout)
+        self.last = nn.Dense(self.outputs, kernel_init=GLOROT)
+
+    def embed(self, x: jax.Array) -> jax.Array:
+        """f32[B,H,W,C] on [0,1] -> f32[B,hidden], what the last layer sees."""
+        for layer in self.convolutions:
+            x = max_pool(nn.relu(layer(x)))
+        return nn.relu(self.dense(x.reshape(x.shape[0], -1)))
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """f32[B,H,W,C] on [0,1] -> f32[B,outputs], logits."""
+        return self.last(self.drop(self.embed(x), train))

@@ -1,0 +1,110 @@
+"""Classifiers: the class of an image, and the features that sets of samples are compared by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from genlab import config as configs
+from genlab import noise, optim, updates
+from genlab.errors import UserError
+from genlab.state import State, Tree
+from genlab.task import Spec
+
+PLAYER = "model"
+Batch = updates.Batch
+
+
+@dataclass(frozen=True)
+class Task:
+    """network: with `embed`, the features before its last layer.  shift: by how many pixels at
+    most training moves an image, each way.  shape: (H, W, C) of its images."""
+
+    network: nn.Module
+    shift: int
+    optimizer: optax.GradientTransformation
+    ema: float
+    shape: tuple[int, int, int]
+
+    headline: ClassVar[str] = "cross_entropy"
+    units: ClassVar[dict[str, str]] = {
+        "cross_entropy": "nats per image",
+        "accuracy": "share of images",
+    }
+    protocol: ClassVar[dict[str, Any]] = {"likelihood": "none"}
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
+        params = self.network.init(key, x)["params"]
+        averaged = (PLAYER,) if self.ema else ()
+        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
+        """One descent on the mean cross-entropy of shifted images."""
+        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+
+    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+        shift_key, dropout_key = jax.random.split(key)
+        x = shifted(shift_key, batch["image"] / 255.0, self.shift)
+        rngs = {"dropout": dropout_key}
+        found = _errors(self.network.apply({"params": params}, x, True, rngs=rngs), batch["label"])
+        means = {name: value.mean() for name, value in found.items()}
+        return means["cross_entropy"], (means, {})
+
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """{"cross_entropy", "accuracy": f32[B]}, of images as they are."""
+        return _errors(self._logits(state, batch), batch["label"])
+
+    def classify(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,classes], probabilities."""
+        return jax.nn.softmax(self._logits(state, batch))
+
+    def features(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d], what the network's last layer sees."""
+        params, x = {"params": state.params[PLAYER]}, batch["image"] / 255.0
+        return self.network.apply(params, x, method="embed")
+
+    def _logits(self, state: State, batch: Batch) -> jax.Array:
+        return self.network.apply({"params": state.params[PLAYER]}, batch["image"] / 255.0)
+
+
+def shifted(key: jax.Array, x: jax.Array, most: int) -> jax.Array:
+    """f32[B,H,W,C] -> same, each image moved by its own whole number of pixels, up to `most` each
+    way, its border repeated."""
+    if not most:
+        return x
+    places = jnp.floor(noise.uniform(key, (x.shape[0], 2)) * (2 * most + 1)).astype(jnp.int32)
+    sides = (0, 0), (most, most), (most, most), (0, 0)
+    padded = jnp.pad(x, sides, mode="edge")  # f32[B,H+2m,W+2m,C]
+    cut = lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), x.shape[1:])  # noqa: E731
+    return jax.vmap(cut)(padded, places)
+
+
+def _errors(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+    return {
+        "cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, labels),
+        "accuracy": (logits.argmax(-1) == labels).astype(jnp.float32),
+    }
+
+
+def make(config: ConfigDict, spec: Spec) -> Task:
+    """The task of a config, for images of that shape."""
+    if not spec.classes:
+        raise UserError("task=classifier: this data has no labels; take a set that has.")
+    shift, most = config.classifier.shift, min(spec.shape[:2]) // 2
+    if not 0 <= shift <= most:
+        raise UserError(f"classifier.shift={shift}: take 0 (none) to {most} pixels.")
+    return Task(
+        network=configs.build(config.model, "model", outputs=len(spec.classes)),
+        shift=shift,
+        optimizer=optim.make(config.optim, config.train.steps),
+        ema=config.optim.ema,
+        shape=spec.shape,
+    )

@@ -1,0 +1,271 @@
+"""Metrics of sets against references, closed forms and brute force; and judged samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+from genlab import data, judge, modes, restore, train
+from genlab.errors import UserError
+from genlab.metrics import distances, two_sample
+from genlab.tasks import autoencoder
+from tests.test_classifier import classifier_config
+from tests.test_codes import code_config
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def pair(rng):
+    """Two overlapping sets of unequal counts, far from 0."""
+    return rng.normal(5, 1, (70, 6)), rng.normal(5.5, 1.3, (50, 6))
+
+
+def test_the_frechet_distance_of_gaussians_is_the_closed_form(rng):
+    a, b, s, t = rng.normal(size=5), rng.normal(size=5), rng.random(5) + 0.1, rng.random(5) + 0.1
+    wanted = ((a - b) ** 2).sum() + ((np.sqrt(s) - np.sqrt(t)) ** 2).sum()
+    found = distances.frechet_of_gaussians(a, np.diag(s), b, np.diag(t))
+    assert found == pytest.approx(wanted)
+    assert distances.frechet_of_gaussians(a, np.diag(s), b, np.diag(s)) == pytest.approx(
+        ((a - b) ** 2).sum()
+    )
+
+
+def test_the_frechet_distance_of_sets_is_scipys(pair):
+    a, b = pair
+    s, t = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(s @ t).real
+    wanted = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s + t - 2 * root)
+    assert distances.frechet(a, b) == pytest.approx(wanted)
+    assert distances.frechet(a, a) == pytest.approx(0.0, abs=1e-9)
+    assert distances.frechet(b, a) == pytest.approx(wanted)
+
+
+def test_dead_features_do_not_harm_the_frechet_distance(pair):
+    dead = [np.c_[x, np.zeros((len(x), 3))].astype(np.float32) for x in pair]
+    assert distances.frechet(*dead) == pytest.approx(distances.frechet(*pair), rel=1e-4)
+
+
+def test_the_frechet_distance_of_a_large_set_nears_that_of_its_law(rng):
+    a, b = rng.normal(0, 1, (20_000, 3)), rng.normal(1, 2, (20_000, 3))
+    assert distances.frechet(a, b) == pytest.approx(3 * (1 + 1), rel=0.03)
+
+
+def test_the_kernel_distance_is_the_double_sum(pair):
+    a, b = pair[0][:9], pair[1][:7]
+    kernel = lambda x, y: (float(x @ y) / 6 + 1) ** 3  # noqa: E731
+    own = [
+        np.mean([kernel(x, y) for i, x in enumerate(s) for j, y in enumerate(s) if i != j])
+        for s in (a, b)
+    ]
+    wanted = sum(own) - 2 * np.mean([kernel(x, y) for x in a for y in b])
+    assert distances.squared_mmd(a, b) == pytest.approx(wanted)
+    np.testing.assert_allclose(
+        polynomial_kernel(a, b, degree=3, gamma=1 / 6, coef0=1),
+        [[kernel(x, y) for y in b] for x in a],
+    )
+
+
+def test_the_kernel_distance_is_unbiased_and_has_its_deviation(rng):
+    same = [rng.normal(size=(1000, 8)) for _ in range(2)]
+    mean, deviation = distances.kernel_distance(*same, subsets=200, size=100)
+    assert abs(mean) < 4 * deviation / np.sqrt(20) and deviation > 0
+    again = [distances.kernel_distance(*same, seed=i, size=100) for i in (0, 0, 1)]
+    assert again[0] == again[1] != again[2]
+    far, spread = distances.kernel_distance(same[0], same[1] + 1, size=100)
+    assert far > 5 * spread
+    few = [x[:5] for x in same]
+    assert np.isfinite(distances.kernel_distance(*few)).all()
+
+
+def brute(real, found, k):
+    """Precision, recall, density, coverage, one point at a time."""
+    far = lambda x, y: float(np.linalg.norm(x - y))  # noqa: E731
+
+    def radii(points):
+        return [
+            sorted(far(x, y) for j, y in enumerate(points) if j != i)[k - 1]
+            for i, x in enumerate(points)
+        ]
+
+    r, f = radii(real), radii(found)
+    inside = [[far(x, y) < r[i] for y in found] for i, x in enumerate(real)]
+    precision = np.mean([any(row[j] for row in inside) for j in range(len(found))])
+    recall = np.mean([any(far(x, y) < f[j] for j, y in enumerate(found)) for x in real])
+    density = sum(map(sum, inside)) / (k * len(found))
+    return precision, recall, density, np.mean([any(row) for row in inside])
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_precision_recall_density_and_coverage_are_brute_forces(pair, k, monkeypatch):
+    monkeypatch.setattr(distances, "CHUNK", 16)  # several chunks, the last one not full
+    wanted = brute(*pair, k)
+    assert min(wanted) > 0.0
+    found = distances.precision_recall(*pair, k) + distances.density_coverage(*pair, k)
+    assert found == pytest.approx(wanted)
+
+
+def test_equal_sets_are_covered_and_far_ones_are_not(rng):
+    a = rng.normal(size=(200, 4))
+    assert distances.precision_recall(a, a) == (1.0, 1.0)
+    assert distances.density_coverage(a, a) == (1.0, 1.0)
+    assert distances.precision_recall(a, a + 100) == (0.0, 0.0)
+    assert distances.density_coverage(a, a + 100) == (0.0, 0.0)
+
+
+def test_dropped_modes_cost_recall_and_outliers_cost_precision(rng):
+    real = np.concatenate([rng.normal(0, 1, (200, 3)), rng.normal(50, 1, (200, 3))])
+    one_mode = rng.normal(0, 1, (400, 3))
+    precision, recall = distances.precision_recall(real, one_mode)
+    assert precision > 0.8 and recall == pytest.approx(0.5, abs=0.1)
+    assert distances.density_coverage(real, one_mode)[1] == pytest.approx(0.5, abs=0.1)
+    precision, recall = distances.precision_recall(one_mode, real)
+    assert precision == pytest.approx(0.5, abs=0.1) and recall > 0.8
+
+
+def test_distances_to_neighbours_are_scikit_learns(pair):
+    a, _ = pair
+    wanted, _ = NearestNeighbors(n_neighbors=4).fit(a).kneighbors(a)  # itself first
+    np.testing.assert_allclose(np.sqrt(distances.kth_distances(a, 3)), wanted[:, 3])
+
+
+def test_the_class_score_is_the_information_of_image_and_class(rng):
+    labels = rng.integers(0, 4, 300)
+    sure = np.eye(4)[labels]
+    wanted = np.exp(mutual_info_score(labels, np.arange(300)))
+    assert distances.class_score(sure) == pytest.approx(wanted)
+    assert distances.class_score(np.full((10, 4), 0.25)) == pytest.approx(1.0)
+    assert distances.class_score(np.eye(4)) == pytest.approx(4.0)
+    shares = distances.label_shares(sure)
+    np.testing.assert_allclose(shares, np.bincount(labels) / 300)
+    assert distances.entropy(shares) == pytest.approx(scipy.stats.entropy(shares))
+    assert distances.entropy(np.array([1.0, 0.0])) == 0.0
+
+
+TESTS = {"discriminator": two_sample.discriminator_test, "nn": two_sample.nearest_neighbour_test}
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_two_sample_tests_are_blind_to_equal_laws_and_see_a_shift(name, rng):
+    test = TESTS[name]
+    found = [test(rng.normal(size=(60, 3)), rng.normal(size=(60, 3)), i) for i in range(30)]
+    accuracy, p = np.mean(found, 0)
+    assert accuracy == pytest.approx(0.5, abs=0.05)
+    assert 0.3 < p < 0.75 and min(x for _, x in found) > 1e-4  # none falsely certain
+    accuracy, p = test(rng.normal(size=(200, 3)), rng.normal(size=(250, 3)) + 3)
+    assert accuracy > 0.95 and p < 1e-10
+
+
+def test_the_nearest_image_is_scikit_learns_and_a_copy_is_at_zero(rng):
+    train_set = rng.integers(0, 256, (50, 4, 4, 3), np.uint8)
+    images = rng.integers(0, 256, (9, 4, 4, 3), np.uint8)
+    images[2] = train_set[33]
+    parts = [train_set[:20], train_set[20:21], train_set[21:]]
+    far, place = two_sample.nearest(images, parts)
+    flat = [x.reshape(len(x), -1) / 255 for x in (train_set, images)]
+    wanted = NearestNeighbors(n_neighbors=1).fit(flat[0]).kneighbors(flat[1])
+    np.testing.assert_allclose(far, wanted[0][:, 0], atol=1e-5)
+    np.testing.assert_array_equal(place, wanted[1][:, 0])
+    assert far[2] == 0.0 and place[2] == 33
+
+
+def test_copies_are_told_from_held_out_images(rng):
+    far = rng.random(300) + 1.0
+    assert two_sample.memorisation_test(far[:150] * 0.5, far[150:]) < 1e-10
+    assert two_sample.memorisation_test(far[:150], far[150:]) > 0.01
+    assert two_sample.memorisation_test(far[:150] * 2, far[150:]) > 0.99
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Workdirs of a classifier and of an autoencoder, both of 8x8 digits."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(autoencoder.Task, "pictures")  # they take longer than the rest
+        for name, config in (("tiny", classifier_config()), ("ae", code_config("mnist_ae_dense"))):
+            found[name] = str(tmp_path_factory.mktemp("runs") / name)
+            train.train(config, found[name])
+    return found
+
+
+def judged(runs, **changes):
+    config = code_config("mnist_ae_dense").unlock()
+    config.eval.features = runs["tiny"]
+    for section, values in changes.items():
+        config[section].update(values)
+    return config
+
+
+def test_an_evaluation_with_features_judges_samples(runs, capsys):
+    """Floors, ceilings and a stamp beside every score; only samples depend on how drawn."""
+    for method in ("normal", "gaussian"):
+        modes.evaluate_split(judged(runs, sample={"seed": 3, "method": method}), runs["ae"])
+    told = capsys.readouterr().out
+    lines = [json.loads(x) for x in (Path(runs["ae"]) / "eval.jsonl").read_text().splitlines()]
+    fixed = [{k: v for k, v in x.items() if k.endswith(("_floor", "_ceiling"))} for x in lines]
+    assert fixed[0] == fixed[1] and len(fixed[0]) == 28
+    assert lines[0]["frechet"] != lines[1]["frechet"]
+    assert lines[0]["frechet_floor"] < lines[0]["frechet_ceiling"]
+    stamp = lines[0]["samples_protocol"]
+    assert stamp["images"] == 32 and stamp["features"] == "tiny" and stamp["sample_seed"] == 3
+    assert stamp["sample_method"] == "normal" and stamp["training_images"] == 256
+    assert "mse" in lines[0] and "source" in lines[0]["protocol"]
+    assert all(np.isfinite(x) for x in lines[0].values() if isinstance(x, float))
+    assert "tiny features, 32 against 32" in told and "floor     ceiling" in told
+    assert "FID" not in told
+    for name in ("neighbours", "labels"):
+        assert (Path(runs["ae"]) / "figures" / f"{name}.png").exists()
+
+
+def test_a_model_that_copies_is_found_out(runs):
+    """Training images in the place of samples: they are at distance 0 of the training images."""
+    sets = data.load(classifier_config().data)
+    train_images = sets.train.read(np.arange(64))["image"]
+    test_images = sets.test.read(np.arange(32))["image"]
+    found, picture = judge._copies(train_images[:32], test_images, train_images[:32], sets.train)
+    assert found["nearest_training"] == 0.0 < found["nearest_training_of_test"]
+    assert found["memorisation_p"] < 1e-6 and found["nearer_training"] == 1.0
+    rows = dict(enumerate(images for _, images in picture.rows))
+    np.testing.assert_array_equal(rows[0], rows[1])
+    fair, _ = judge._copies(test_images, test_images[:16], train_images, sets.train)
+    assert fair["memorisation_p"] > 0.05
+
+
+def test_what_misleads_is_said(rng):
+    grey = rng.integers(0, 256, (40, 8, 8, 1), np.uint8)
+    assert judge.remarks(grey, grey, 39) == []
+    (told,) = judge.remarks(grey // 128 * 255, grey, 39)
+    assert "samples take 2 pixel values and test images 256" in told
+    (told,) = judge.remarks(grey, grey // 128 * 255, 40)
+    assert "40 images have no full covariance of 40 features" in told
+
+
+def test_what_cannot_be_judged_is_one_line(runs):
+    cases = (
+        ({"features": runs["ae"]}, runs["ae"], "its task is autoencoder; take the workdir of a cl"),
+        ({"features": "nowhere"}, runs["ae"], "no config.json there"),
+        ({"images": 5}, runs["ae"], "16 or more of each are needed"),
+        ({}, runs["tiny"], "classifier has no sample; families that have it: autoencoder"),
+    )
+    for changes, workdir, told in cases:
+        with pytest.raises(UserError, match=told) as caught:
+            modes.evaluate_split(judged(runs, eval=changes), workdir)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_of_another_shape_is_refused(runs):
+    model = restore(runs["ae"])
+    larger = dataclasses.replace(model, task=dataclasses.replace(model.task, shape=(9, 9, 1)))
+    with pytest.raises(UserError, match=r"a classifier of \(8, 8, 1\) images"):
+        judge.extractor(larger, judged(runs))
