@@ -1,6 +1,9 @@
 """Denoising autoencoder on MNIST: strided convolutions, noise N(0.5, 0.5).
 
 python launch.py --config=configs/mnist_dae_conv.py --workdir=runs/mnist_dae_conv
+
+Measured, seed 0: 6,864 steps of 71 ms on 2 idle CPU cores (8 minutes); test split MSE 0.0162
+denoised, 0.3286 corrupted, a cut by 20.
 """
 
 from ml_collections import ConfigDict

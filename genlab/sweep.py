@@ -2,8 +2,10 @@
 
 An experiment file holds `get_config(arg)` and `sweep(add)`, which calls `add({key: value, ...})`
 once for each run; keys are those of the config (`model.code`, `seed`). `METRICS`, if it is there,
-names what the picture shows. Runs go one after another, each in its own workdir under the sweep's;
-a finished run is not repeated, so the same command goes on after a kill.
+names what the picture shows. The key `config` names a file of `configs/` to start from, so that one
+table compares families; what a resumed run may change (`eval.`, `sample.`) then comes from the
+experiment's own config, and so from the command line. Runs go one after another, each in its own
+workdir under the sweep's; a finished run is not repeated, so the same command goes on after a kill.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from genlab import cli, figures, modes, report, train
 from genlab import config as configs
-from genlab import figures, modes, report, train
 from genlab.checkpoint import Checkpoints
 from genlab.errors import RunStopped, UserError, log, nearest
+from genlab.model import restore
 
+BASE = "config"  # the key of a point that names a config to start from
+SHOWN = 10  # samples of each run
 Point = dict[str, Any]  # {"model.code": 8, "seed": 0}
 
 
@@ -58,8 +63,12 @@ def name(point: Point) -> str:
 
 def configured(config: ConfigDict, point: Point) -> ConfigDict:
     """The config with a run's values. Raises UserError naming a key that is not there."""
+    if BASE in point:
+        config = _named(point[BASE], config)
     found, known = configs.from_json(configs.to_json(config)), configs.flat(config)
     for key, value in point.items():
+        if key == BASE:
+            continue
         if key not in known:
             raise UserError(f"sweep: {key}: no such key.{nearest(key, known)}")
         section, _, last = key.rpartition(".")
@@ -73,6 +82,15 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
                 f"sweep: {key}={value!r} is not {type(known[key]).__name__}, which it was."
             ) from None
     return found
+
+
+def _named(name: str, own: ConfigDict) -> ConfigDict:
+    """The config `configs/<name>.py`, or `<name>:<argument>`, with the free keys of `own`."""
+    file, _, argument = name.partition(":")
+    found = cli.load(f"{Path(__file__).parents[1] / 'configs' / file}.py:{argument}")
+    free = {k: v for k, v in configs.flat(own).items() if k.startswith(configs.FREE)}
+    known = configs.flat(found)
+    return configured(found, {key: value for key, value in free.items() if key in known})
 
 
 def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[str, ...]) -> None:
@@ -94,6 +112,7 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
             results.append(Result(point, found))
         jax.clear_caches()  # programs of other shapes would pile up
         write(Path(workdir), results, metrics)
+    _draw_samples(Path(workdir), results)
     print((Path(workdir) / "table.md").read_text(), end="")
 
 
@@ -182,3 +201,18 @@ def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[s
     if any(spots for lines in points.values() for spots in lines.values()):
         picture = figures.Comparison(points, x, {})
         figures.save(workdir / "figures" / "sweep.png", picture)
+
+
+def _draw_samples(workdir: Path, results: list[Result]) -> None:
+    """figures/samples.png: samples of the first run of each setting, where it samples; by the same
+    noise where networks allow."""
+    rows = []
+    for point, members in grouped(results):
+        good = [r for r in members if not r.failure]
+        model = restore(str(workdir / name(good[0].point))) if good else None
+        if model and hasattr(model.task, "sample"):
+            images = model.sample(jax.random.key(0), SHOWN)
+            rows.append((", ".join(map(str, point.values())) or "samples", images))
+    if len({images.shape for _, images in rows}) == 1:
+        picture = figures.Rows(rows, "Samples of each, as drawn: none was chosen.")
+        figures.save(workdir / "figures" / "samples.png", picture)

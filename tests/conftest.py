@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # configs/ and genlab/ are run from the checkout
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Programs that several tests compile, in this process and in others, are compiled once a session.
+CACHE = tempfile.TemporaryDirectory(prefix="genlab-tests-", ignore_cleanup_errors=True)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)  # xdist's workers inherit it
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 from ml_collections import ConfigDict  # noqa: E402
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import data, restore, task, train
+from genlab import data, program, restore, task, train
 from genlab.config import from_json, identity_differences, to_json
 from genlab.errors import RunStopped, UserError
 from genlab.tasks import autoregressive
@@ -111,19 +111,17 @@ def test_init_from_takes_parameters_only(tmp_path, config, trained):
     config.train.init_from = trained
     sets = data.load(config.data)
     made = task.load(config, sets.spec)
-    run = train.Run(config, tmp_path, None, sets, made)
-    fresh = train.initial_state(made, sets, config.seed)
-    started = run._initialised_from(fresh)
+    fresh = program.initial_state(made, sets, config.seed)
+    started = program.initialised_from(fresh, trained)
     source = restore(trained, weights="raw").state
     jax.tree.map(np.testing.assert_array_equal, started.params, jax.device_get(source.params))
     jax.tree.map(np.testing.assert_array_equal, started.ema, jax.device_get(source.params))
     jax.tree.map(np.testing.assert_array_equal, started.opt, fresh.opt)
     assert started.step == 0
     config.model.features = 8
-    other = task.load(config, sets.spec)
-    run = train.Run(config, tmp_path, None, sets, other)
+    other = program.initial_state(task.load(config, sets.spec), sets, 0)
     with pytest.raises(UserError, match="init_from"):
-        run._initialised_from(train.initial_state(other, sets, 0))
+        program.initialised_from(other, trained)
 
 
 def test_bfloat16_computes_and_float32_keeps(tmp_path, config, trained):

@@ -43,6 +43,7 @@ def counted(monkeypatch):
     monkeypatch.setattr(train, "train", run)
     monkeypatch.setattr(modes, "evaluate_split", evaluate)
     monkeypatch.setattr(sweep, "Checkpoints", Books)
+    monkeypatch.setattr(sweep, "_draw_samples", lambda workdir, results: None)
     return done
 
 
@@ -56,6 +57,18 @@ def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
     assert [float(r["nll"]) for r in rows] == pytest.approx([0.6, 1.5])
     assert [float(r["nll_deviation"]) for r in rows] == pytest.approx([0.5**0.5] * 2)
     assert (tmp_path / "figures" / "sweep.png").exists()
+
+
+def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_path, counted):
+    own = tiny_config()
+    own.eval.features = "runs/judge"
+    runs = [{"config": name} for name in ("mnist_gan", "binarized_mnist_pixelcnn:wide")]
+    gan, wide = (sweep.configured(own, point) for point in runs)
+    assert gan.task == "gan" and wide.model.first_kernel == 21
+    assert gan.eval.features == wide.eval.features == "runs/judge"
+    assert gan.data.source == "tfds:mnist"
+    with pytest.raises(UserError, match=r"mnist_gam.py: no such file.*mnist_gan"):
+        sweep.configured(own, {"config": "mnist_gam"})
 
 
 def test_a_finished_run_is_not_repeated(tmp_path, counted):
@@ -77,6 +90,7 @@ def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
     runs = [{"seed": 0}]
     sweep.sweep(tiny_config(), str(tmp_path), runs, ())
     first = capsys.readouterr().out
+    assert (tmp_path / "figures" / "samples.png").exists()
     before = (tmp_path / "seed=0" / "eval.jsonl").read_text()
     sweep.sweep(tiny_config(), str(tmp_path), runs, ())
     assert (tmp_path / "seed=0" / "eval.jsonl").read_text() == before

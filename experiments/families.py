@@ -1,0 +1,27 @@
+"""One table and one picture: GANs, a VAE and a PixelCNN on grey MNIST, judged by the same features.
+
+python launch.py --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
+python launch.py --config=experiments/families.py --workdir=runs/families --mode=sweep \\
+    --config.eval.features=runs/mnist_classifier
+
+Each family is trained as its config says; `experiments/README.md` has the result.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+METRICS = ("frechet", "coverage")
+FAMILIES = ("mnist_gan", "mnist_dcgan_resize", "mnist_vae", "mnist_pixelcnn")
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    return common.variants(common.base(), arg, smoke=common.smoke)
+
+
+def sweep(add: Callable[[dict[str, Any]], None]) -> None:
+    for family in FAMILIES:
+        add({"config": family})
