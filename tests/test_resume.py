@@ -33,7 +33,8 @@ def start(workdir: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "launch.py", f"--workdir={workdir}", *OVERRIDES],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": ""},
+        # Compiled anew by each: a kill may also hit the writing of a shared program.
+        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -111,7 +112,8 @@ def test_sigterm_saves_and_exits_0_saying_how_to_resume(whole, tmp_path):
     done = subprocess.run(
         [sys.executable, "launch.py", f"--workdir={workdir}"],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": ""},
+        # Compiled anew by each: a kill may also hit the writing of a shared program.
+        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
         capture_output=True,
         text=True,
         timeout=300,
