@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from genlab import cli, data, restore, train
 from tests.conftest import ROOT
@@ -42,13 +44,10 @@ def data_dir(tmp_path_factory):
     return str(where)
 
 
-@pytest.mark.parametrize(
-    ("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a"), ("celeba_dcgan", "celeb_a")]
-)
-def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
-    config = cli.load(f"{ROOT}/configs/{name}.py").unlock()
-    assert config.data.source == f"tfds:{source}"
-    config.data.update(data_dir=data_dir, batch_size=4, download=False)
+def few(config):
+    """The config with networks of a few units, and two steps of four images."""
+    config = config.unlock()
+    config.data.batch_size = 4
     if config.task == "gan":
         config.model.generator.update(start=4, features=(4, 4))
         config.model.discriminator.features = (4, 4, 4)
@@ -58,6 +57,16 @@ def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
     config.train.update(steps=2, log_every=1, eval_every=2, checkpoint_every=2, sample_every=0)
     config.train.tensorboard = False
     config.sample.batch_size = 16
+    return config
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a"), ("celeba_dcgan", "celeb_a")]
+)
+def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
+    config = few(cli.load(f"{ROOT}/configs/{name}.py"))
+    assert config.data.source == f"tfds:{source}"
+    config.data.update(data_dir=data_dir, download=False)
     train.train(config.lock(), str(tmp_path))
     model = restore(str(tmp_path))
     side = config.data.image_size
@@ -68,3 +77,15 @@ def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
     sizes = SPLITS[source]
     wanted = (12, 4, 4) if "test" in sizes else (17, 1, 2)
     assert (len(sets.train), len(sets.valid), len(sets.test)) == wanted
+
+
+def test_the_face_gan_trains_from_a_flat_folder(tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "faces"
+    folder.mkdir()
+    for i in range(20):
+        Image.fromarray(rng.integers(0, 256, (40, 32, 3), np.uint8)).save(folder / f"{i}.png")
+    config = few(cli.load(f"{ROOT}/configs/celeba_dcgan.py:folder"))
+    config.data.source = f"folder:{folder}"
+    train.train(config.lock(), str(tmp_path / "run"))
+    images = restore(str(tmp_path / "run")).sample(jax.random.key(0), 3)
+    assert images.shape == (3, 28, 28, 3)
