@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -223,6 +227,23 @@ def test_a_run_stopped_after_every_step_ends_as_one_that_was_not(tmp_path):
             train.train(config, str(tmp_path / name))
     whole, parts = (restore(str(tmp_path / n), weights="raw") for n in ("whole", "parts"))
     assert same(whole.state, parts.state)
+
+
+def test_a_step_is_the_same_on_four_devices_as_on_one():
+    """Batch statistics are taken over all replicas: see gan_run.py."""
+    flags = {"PYTHONPATH": str(ROOT), "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.gan_run"],
+        cwd=ROOT,
+        env=os.environ | flags,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["devices"] == 4 and found["arrays"] > 30 and found["largest"] < 1e-4, found
 
 
 def ring(count: int) -> np.ndarray:
