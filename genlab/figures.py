@@ -232,7 +232,10 @@ class Curves:
         if spread:
             margin = 0.05 * (max(spread) - min(spread)) or 1.0
             ax.set_ylim(min(spread) - margin, max(spread) + margin)
-            ax.legend(frameon=False)
+            if len(ax.lines) <= 2:
+                ax.legend(frameon=False)
+            else:  # beside the axes, where no curve passes
+                figure.legend(loc="outside upper center", ncols=2, frameon=False)
         ax.set(xlabel="step", ylabel=self.label)
         ax.grid(alpha=0.3)
         return figure

@@ -179,7 +179,8 @@ class Task:
         """The figures of the family, by name."""
         ends = np.asarray(self._draw(key, (8, self.generator.latent)))
         found = latents.between(model, ends, on_sphere=self.prior == "normal")
-        lines = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+        every = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+        lines = [line for line in every if line["split"] == "train"]
         losses, shares = (
             ("discriminator_loss", "generator_loss"),
             ("accuracy_real", "accuracy_fake"),
