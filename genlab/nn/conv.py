@@ -6,6 +6,7 @@ All convolutions are "same" padded. See `genlab/nn/dense.py` for what such a net
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
@@ -18,9 +19,8 @@ from genlab.nn.dense import GLOROT, CodeNetwork, activation, joined
 class ConvTranspose(nn.Module):
     """A transposed convolution, padded "same": the image grows by the stride.
 
-    Computed as one convolution without holes whose features are the stride x stride phases of the
-    output: equal to `jax.lax.conv_transpose`, and four to five times faster forward and backward
-    on CPU (measured at 7x7x64 and 14x14x64, stride 2, 3x3).
+    Computed as one small convolution without holes for each of the stride x stride phases of the
+    output: equal to `jax.lax.conv_transpose`, and several times faster forward and backward on CPU.
     """
 
     features: int
@@ -33,30 +33,43 @@ class ConvTranspose(nn.Module):
         k, s, (b, h, w, c_in) = self.kernel, self.stride, x.shape
         kernel = self.param("kernel", GLOROT, (k, k, c_in, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        taps, before, after = phases(k, s)
-        rows = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))[taps]  # f32[s,J,k+1,Cin,Cout]
-        both = rows[:, :, taps].transpose(1, 3, 4, 0, 2, 5)  # f32[J,J,Cin,s,s,Cout]
-        y = jax.lax.conv_general_dilated(
-            x,
-            both.reshape(*both.shape[:3], -1),
-            window_strides=(1, 1),
-            padding=((before, after), (before, after)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        ).reshape(b, h, w, s, s, self.features)
-        return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, s * h, s * w, -1) + bias
+
+        def phase(row: Phase, column: Phase) -> jax.Array:
+            if not (row.taps and column.taps):  # a stride beyond the kernel leaves it empty
+                return jnp.zeros((b, h, w, self.features), x.dtype)
+            return jax.lax.conv_general_dilated(
+                x,
+                kernel[np.ix_(row.taps, column.taps)],
+                window_strides=(1, 1),
+                padding=(row.padding, column.padding),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+
+        sides = phases(k, s)
+        y = jnp.stack([jnp.stack([phase(r, c) for c in sides], 3) for r in sides], 2)
+        return y.reshape(b, s * h, s * w, self.features) + bias  # from f32[B,H,s,W,s,features]
 
 
-def phases(kernel: int, stride: int) -> tuple[np.ndarray, int, int]:
-    """Which tap of a transposed kernel meets input i + j at output i * stride + p.
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a transposed kernel along one side: the taps that meet it, in the order of the
+    inputs they meet, and how far those reach before and after the input of the same place."""
 
-    Returns: i64[stride,J] taps for phase p and offset j (the number `kernel` stands for none), and
-    by how much the offsets reach before and after input i.
-    """
+    taps: tuple[int, ...]
+    padding: tuple[int, int]
+
+
+def phases(kernel: int, stride: int) -> list[Phase]:
+    """The phases of the outputs i * stride + p of input i, for p from 0."""
     before = kernel - 1 if stride > kernel - 1 else -(-(kernel + stride - 2) // 2)  # as in JAX
     first, last = -(before // stride), -(-(kernel - 1 - before) // stride)
-    offsets, phase = np.arange(first, last + 1), np.arange(stride)[:, None]
-    taps = stride * offsets - phase + before  # i64[stride,J]
-    return np.where((taps >= 0) & (taps < kernel), taps, kernel), -first, last
+    found = []
+    for p in range(stride):
+        met = {j: stride * j - p + before for j in range(first, last + 1)}  # tap at input i + j
+        met = {j: tap for j, tap in met.items() if 0 <= tap < kernel}
+        padding = (-min(met), max(met)) if met else (0, 0)
+        found.append(Phase(tuple(met.values()), padding))
+    return found
 
 
 def halved(size: int, strides: Sequence[int]) -> list[int]:
