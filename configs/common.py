@@ -184,6 +184,7 @@ def gan(
     config.model = ConfigDict({"prior": "normal"} | players)  # or uniform, on [-1,1]
     shared = config.optim.to_dict() | optim
     config.optim = ConfigDict({player: dict(shared) for player in players})
+    del config.optim.discriminator["ema"]  # only what draws samples is averaged
     config.gan = section = ConfigDict()
     section.loss = "non_saturating"  # minimax, least_squares, hinge, wasserstein
     section.discriminator_steps = 1  # for each of the generator; they share data.batch_size

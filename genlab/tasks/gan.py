@@ -139,9 +139,9 @@ class Task:
             self._discriminate(params, stats, x, condition)[0] for x in (real, fake)
         )
         found = self._judged(of_real, of_fake)
+        low, scale = self._range
         for name, x in (("real", real), ("fake", fake)):
-            x = x if OUTPUTS[self.generator.output] is nn.sigmoid else (x + 1.0) / 2.0
-            found |= moments.of_images(x, name)
+            found |= moments.of_images((x - low) * (scale / 255.0), name)
         return found
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
@@ -181,14 +181,11 @@ class Task:
         found = latents.between(model, ends, on_sphere=self.prior == "normal")
         every = report.read_lines(Path(model.workdir) / "metrics.jsonl")
         lines = [line for line in every if line["split"] == "train"]
-        losses, shares = (
-            ("discriminator_loss", "generator_loss"),
-            ("accuracy_real", "accuracy_fake"),
-        )
-        return found | {
-            "players": figures.Curves(lines, losses, "loss"),
-            "accuracy": figures.Curves(lines, shares, "accuracy of the discriminator"),
+        shown = {
+            "players": (("discriminator_loss", "generator_loss"), "loss"),
+            "accuracy": (("accuracy_real", "accuracy_fake"), "accuracy of the discriminator"),
         }
+        return found | {name: figures.Curves(lines, *what) for name, what in shown.items()}
 
     def _draw(self, key: jax.Array, size: tuple[int, ...]) -> jax.Array:
         if self.prior == "uniform":
