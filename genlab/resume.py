@@ -23,14 +23,13 @@ from genlab.task import abstract_state
 @dataclass(frozen=True)
 class Start:
     """state: on the host.  window: metrics since the last line.  best: step and value of the best
-    validation.  outside: see `genlab/watch.py`.  saved: whether it is a checkpoint."""
+    validation.  outside: see `genlab/watch.py`.  Beyond step 0 it is a checkpoint."""
 
     state: State
     step: int = 0
     window: dict[str, list[float]] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
     outside: dict[str, int] = field(default_factory=dict)
-    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,18 @@ class Starts:
         if not steps:
             state = initial_state(self.task, self.sets, self.config.seed)
             return Start(initialised_from(state, self.config.train.init_from))
-        newest, last = self._read(max(steps)), (self._rollbacks() or [{"attempt": 0}])[-1]
+        newest, last = self._read(max(steps)), self._last_rollback()
         if int(newest.state.attempt) < last["attempt"]:  # killed before its first checkpoint
             return self._back(last["to"], last["attempt"])
         return newest
 
-    def after_rollback(self, step: int) -> Start:
-        """The best checkpoint, as the start of another attempt: with other random numbers.
+    def after_rollback(self, step: int, attempt: int) -> Start:
+        """The best checkpoint, as the start of that attempt: with other random numbers.
 
         Raises: RunStopped if there is none, or `train.max_attempts` have been made.
         """
         self.checkpoints.wait()
-        attempt, best = len(self._rollbacks()) + 1, self.checkpoints.manager.best_step()
+        best = self.checkpoints.manager.best_step()
         if best is None or attempt > self.config.train.max_attempts:
             why = "no checkpoint to go back to" if best is None else f"{attempt - 1} rollbacks made"
             raise RunStopped(
@@ -85,12 +84,12 @@ class Starts:
         state = found.state.replace(attempt=np.int32(attempt))
         return dataclasses.replace(found, state=state)
 
-    def _rollbacks(self) -> list[dict[str, Any]]:
+    def _last_rollback(self) -> dict[str, Any]:
         lines = report.read_lines(self.workdir / "events.jsonl")
-        return [line for line in lines if line["event"] == "rollback"]
+        return ([line for line in lines if line["event"] == "rollback"] or [{"attempt": 0}])[-1]
 
     def _read(self, step: int) -> Start:
         state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
         about = self.checkpoints.about(step)
         kept = {key: about.get(key, {}) for key in ("window", "best", "outside")}
-        return Start(state, step, **kept, saved=True)
+        return Start(state, step, **kept)

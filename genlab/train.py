@@ -122,7 +122,7 @@ class Run:
         """From a start to the end, or to the rollback whose start it returns."""
         config, train, step = self.config, self.config.train, start.step
         self.window, self.best, self.watch.outside = start.window, start.best, start.outside
-        self.saved = step if start.saved else None
+        self.saved = step or None
         n, size = len(self.sets.train), config.data.batch_size
         rows = data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
         state: Tree = self.replicas.replicate(start.state)
@@ -148,7 +148,7 @@ class Run:
             alarms = self.watch.left("train", means) + self.watch.left("valid", found)
             action = self._heed(alarms, step)
             if action == "rollback":
-                start = self.starts.after_rollback(step)
+                start = self.starts.after_rollback(step, int(start.state.attempt) + 1)
                 self.report.say(f"{self.workdir}: back to step {start.step}, with other noise")
                 return start
             best, stop = self._note_if_best(step, found), stop or action == "stop"
