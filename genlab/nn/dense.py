@@ -44,16 +44,12 @@ def joined(x: jax.Array, condition: jax.Array | None) -> jax.Array:
 
 
 class CodeNetwork(nn.Module):
-    """What the networks with a code have in common; they set `encoder` and `decoder`."""
+    """What the networks with a code have in common; they set `encoder` and `decoder`, and say how
+    many numbers a code has, `codes`."""
 
     shape: tuple[int, int, int]
     heads: int
     outputs: int
-
-    @property
-    def codes(self) -> int:
-        """Numbers in a code."""
-        raise NotImplementedError
 
     def encode(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,heads*codes]."""
