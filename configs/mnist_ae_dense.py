@@ -2,8 +2,8 @@
 
 python launch.py --config=configs/mnist_ae_dense.py --workdir=runs/mnist_ae_dense
 
-Measured, seed 0, 2 CPU cores: 2 min 2 s with figures; test split 0.0834 nats per pixel (BCE), MSE
-0.0072, SSIM 0.918.
+Measured, seed 0, 2 CPU cores: 2 min 4 s with figures, beside other work; test split 0.0834 nats
+per pixel (BCE), MSE 0.0072, SSIM 0.918.
 """
 
 from ml_collections import ConfigDict
