@@ -42,4 +42,4 @@ def wide(config: ConfigDict) -> None:
 
 def smoke(config: ConfigDict) -> None:
     common.smoke(config)
-    config.model.update(features=8, blocks=1)
+    config.model.update(features=8, layers=1)

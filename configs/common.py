@@ -210,11 +210,19 @@ def dcgan(config: ConfigDict, start: int, features: tuple[int, ...], down: tuple
     gan(config, generator, discriminator | common, learning_rate=2e-4, b1=0.5)
 
 
-def pixelcnn(config: ConfigDict) -> None:
-    """The task and the sections that every PixelCNN config starts from."""
+def autoregressive(config: ConfigDict, name: str, **model: Any) -> None:
+    """The task and the sections that every autoregressive model starts from; `model` are fields of
+    its network beside those that all have."""
     config.task = "autoregressive"
-    config.model = ConfigDict({"name": "masked.PixelCNN", "features": 32, "blocks": 7})
-    config.model.update(kernel=3, first_kernel=7, head=32, dropout=0.0)
-    config.model.update(patches=False, dtype="float32")
+    config.autoregressive = ConfigDict({"conditional": False})  # on the class
+    config.model = ConfigDict({"name": name, "features": 32, "layers": 7})
+    config.model.update(first_kernel=7, head=32, dropout=0.0, residual=True, skip=False)
+    config.model.update(colour_groups=True, patches=False, dtype="float32", **model)
     config.likelihood = ConfigDict({"name": "categorical", "levels": 256, "binarisation": "fixed"})
+    config.likelihood.components = 10  # of a logistic_mixture
     config.train.best_metric = "nll"
+
+
+def pixelcnn(config: ConfigDict) -> None:
+    """The sections that every PixelCNN starts from."""
+    autoregressive(config, "masked.PixelCNN", kernel=3)

@@ -16,7 +16,7 @@ def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.pixelcnn(config)
     config.data.batch_size = 32
-    config.model.update(features=32, blocks=3, first_kernel=5, dropout=0.1)
+    config.model.update(features=32, layers=3, first_kernel=5, dropout=0.1)
     config.likelihood.levels = 17
     config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=50, ema=0.99)
     config.optim.clip_norm = 1.0
@@ -26,4 +26,4 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def smoke(config: ConfigDict) -> None:
     common.smoke(config)
-    config.model.update(features=8, blocks=1)
+    config.model.update(features=8, layers=1)

@@ -16,7 +16,7 @@ def get_config(arg: str = "") -> ConfigDict:
     config.model.generator.update(decoder_features=(32, 16), kernel=4, momentum=0.5)
     config.model.generator.output = "sigmoid"
     config.model.discriminator.update(valid_features=(32, 16), hidden=(32,))
-    common.mnist(config, batch_size=64, epochs=10)
+    common.mnist(config, batch_size=64, epochs=3)
     return common.variants(config, arg, smoke=common.smoke, listing=listing)
 
 

@@ -11,5 +11,5 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.dcgan(config, start=512, features=(256, 128), down=(64, 128, 256))
-    common.mnist(config, batch_size=64, epochs=10)
+    common.mnist(config, batch_size=64, epochs=3)
     return common.variants(config, arg, smoke=common.smoke)

@@ -40,4 +40,4 @@ def lab(config: ConfigDict) -> None:
 
 def smoke(config: ConfigDict) -> None:
     common.smoke(config)
-    config.model.update(features=8, blocks=1)
+    config.model.update(features=8, layers=1)

@@ -33,14 +33,19 @@ def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
     except (ImportError, AttributeError, ValueError):
         raise UserError(f"{path}.name: no network {name!r}.{nearest(name, networks())}") from None
     types = typing.get_type_hints(network)
-    allowed = {f.name for f in dataclasses.fields(network)} - {"parent", "name", *given}
+    own = given
+    if nn.Module in types.values():  # a network of networks: these are theirs
+        own = {key: value for key, value in given.items() if key in types}
+    allowed = {f.name for f in dataclasses.fields(network)} - {"parent", "name", *own}
     for key, value in fields.items():
         if key not in allowed:
             raise UserError(f"{path}.{key}: {name} has no such field.{nearest(key, allowed)}")
-        if not _fits(value, types[key]):
+        if types[key] is nn.Module:
+            fields[key] = build(section[key], f"{path}.{key}", **given)
+        elif not _fits(value, types[key]):
             wanted = getattr(types[key], "__name__", types[key])
             raise UserError(f"{path}.{key}: {value!r} is not {wanted}, which {name} needs.")
-    return network(**fields, **given)
+    return network(**fields, **own)
 
 
 def _fits(value: Any, wanted: Any) -> bool:

@@ -16,28 +16,13 @@ from ml_collections import ConfigDict
 
 from genlab import noise
 from genlab.errors import UserError, nearest
+from genlab.levels import quantise
+from genlab.logistic import Logistic, LogisticMixture
 
 
 def bits_per_dim(nats_per_image: Any, shape: tuple[int, ...]) -> Any:
     """Nats per image -> bits per dimension, for images of that (H, W, C)."""
     return nats_per_image / (math.prod(shape) * math.log(2.0))
-
-
-def quantise(images: jax.Array, levels: int) -> jax.Array:
-    """u8 0..255 -> i32 levels, in bins of equal width; 2 levels split between 127 and 128."""
-    return images.astype(jnp.int32) * levels // 256
-
-
-def dequantise(values: jax.Array, levels: int) -> jax.Array:
-    """i32 levels -> u8, evenly from 0 to 255 but within each level's bin: `quantise` undoes it."""
-    first, beyond = (-(-(values + i) * 256 // levels) for i in (0, 1))
-    even = jnp.round(values * (255.0 / (levels - 1)))
-    return jnp.clip(even, first, beyond - 1).astype(jnp.uint8)
-
-
-def centre(values: jax.Array, levels: int) -> jax.Array:
-    """i32 levels -> f32 in [-1,1], as networks see them."""
-    return values * (2.0 / (levels - 1)) - 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +49,11 @@ class Categorical:
     def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> i32[...], a level each."""
         return jax.random.categorical(key, self.logits(params))
+
+    def conditional(self, params: jax.Array, values: jax.Array, colour: int) -> jax.Array:
+        """f32[...,C,outputs] of a pixel, and its i32[...,C], read before the colour -> the logits
+        of that colour, f32[...,levels]."""
+        return self.logits(jnp.take(params, colour, -2))
 
     def mean(self, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> f32[...], the expected level."""
@@ -108,6 +98,10 @@ class GreyValue:
         """f32[...,1], i32[...] -> f32[...], on grey values in [0,1]."""
         return (jax.nn.sigmoid(params[..., 0]) - values / (self.levels - 1)) ** 2
 
+    def conditional(self, params: jax.Array, values: jax.Array, colour: int) -> jax.Array:
+        """As of `Categorical`."""
+        return self.logits(jnp.take(params, colour, -2))
+
     def logits(self, params: jax.Array) -> jax.Array:
         """f32[...,levels]: all mass on the nearest level, so that no noise can move it."""
         distance = jnp.abs(self.mean(params)[..., None] - jnp.arange(self.levels))
@@ -116,42 +110,6 @@ class GreyValue:
     def mean(self, params: jax.Array) -> jax.Array:
         """f32[...,1] -> f32[...], the predicted level."""
         return jax.nn.sigmoid(params[..., 0]) * (self.levels - 1)
-
-
-@dataclass(frozen=True)
-class Logistic:
-    """A logistic distribution with a mean and a scale for each value, integrated over the bins of
-    the levels; the first and last bin are open (Salimans et al., PixelCNN++, arXiv 1701.05517,
-    section 2.1, one component)."""
-
-    levels: int = 256
-    outputs = 2
-    exact = True
-
-    def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
-        """f32[...,2], i32[...] -> f32[...], nats.
-
-        With s the logistic function, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)): no difference of
-        nearly equal numbers.
-        """
-        precision = jnp.exp(-jnp.clip(params[..., 1], -7.0, 7.0))
-        middle = (centre(values, self.levels) - params[..., 0]) * precision
-        half = precision / (self.levels - 1)  # of a bin
-        below, above = jax.nn.log_sigmoid(middle + half), jax.nn.log_sigmoid(half - middle)
-        inside = below + above + jnp.log(-jnp.expm1(-2.0 * half))
-        first, last = values == 0, values == self.levels - 1
-        return jnp.where(first, below, jnp.where(last, above, inside))
-
-    def mean(self, params: jax.Array) -> jax.Array:
-        """f32[...,2] -> f32[...], the location, as a level."""
-        return (jnp.clip(params[..., 0], -1.0, 1.0) + 1.0) * ((self.levels - 1) / 2.0)
-
-    def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
-        """f32[...,2] -> i32[...], a level each."""
-        noise = jax.random.logistic(key, params.shape[:-1])
-        x = params[..., 0] + noise * jnp.exp(jnp.clip(params[..., 1], -7.0, 7.0))
-        levels = jnp.round((x + 1.0) * ((self.levels - 1) / 2.0))
-        return jnp.clip(levels, 0, self.levels - 1).astype(jnp.int32)
 
 
 @dataclass(frozen=True)
@@ -195,9 +153,9 @@ class Gaussian:
         return jnp.exp(jnp.clip(params[..., 1], -7.0, 7.0))
 
 
-Likelihood = Categorical | GreyValue | Logistic | Gaussian
+Likelihood = Categorical | GreyValue | Logistic | LogisticMixture | Gaussian
 NAMES = {"categorical": Categorical, "bernoulli": Bernoulli, "grey_value": GreyValue}
-NAMES |= {"logistic": Logistic, "gaussian": Gaussian}
+NAMES |= {"logistic": Logistic, "logistic_mixture": LogisticMixture, "gaussian": Gaussian}
 BINARISATIONS = ("fixed", "stochastic", "expected")
 
 
@@ -231,8 +189,11 @@ def protocol(likelihood: Likelihood, binarisation: str) -> dict[str, Any]:
     return {"likelihood": kind, **seen}
 
 
-def make(config: ConfigDict) -> Likelihood:
-    """The likelihood of a `likelihood` section. Raises UserError naming the key at fault."""
+def make(config: ConfigDict, colours: int) -> Likelihood:
+    """The likelihood of a `likelihood` section, for images of that many colours.
+
+    Raises: UserError naming the key at fault.
+    """
     if config.name not in NAMES:
         raise UserError(
             f"likelihood.name: no likelihood {config.name!r}.{nearest(config.name, NAMES)}"
@@ -250,4 +211,6 @@ def make(config: ConfigDict) -> Likelihood:
         raise UserError("likelihood.binarisation=expected needs likelihood.name=bernoulli.")
     if config.name == "gaussian":
         return Gaussian(config.levels, config.get("deviation", Gaussian.deviation))
+    if config.name == "logistic_mixture":
+        return LogisticMixture(config.levels, config.get("components", 10), colours)
     return NAMES[config.name](config.levels)

@@ -1,63 +1,34 @@
-"""Raster-order samplers for every autoregressive network.
+"""Samplers for every autoregressive network, all equal.
 
-An autoregressive network is called as `network.apply(variables, x)` on a whole image, and as
-`network.apply(variables, x, at=(row, column))` for one pixel, with its `cache` collection.
+    naive         a forward pass over the whole image for every value
+    cached        features and states are kept; a step computes one pixel alone
+    fixed_point   the noise is frozen and the whole image drawn again and again until it stays as it
+                  is: exact, as each pass settles at least the next value, and parallel over pixels
 
-The noise of value t (raster order, colours innermost) of image i is drawn from
-`fold_in(fold_in(key, i), t)`, so that every sampler sees the same noise. Values are drawn by
-adding Gumbel noise to logits: cached and full logits differ in their last bits, which an argmax
-with Gumbel noise hides far better than an inverse distribution function would.
+How networks are called is said in `genlab/nn/masked.py`. The noise of value t (raster order,
+colours innermost) of image i is drawn from `fold_in(fold_in(key, i), t)`, so that every sampler
+sees the same noise. Values are drawn by adding Gumbel noise to logits: cached and full logits
+differ in their last bits, which an argmax with Gumbel noise hides far better than an inverse
+distribution function would. `differences` counts what it does not hide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from genlab.errors import UserError, nearest
-from genlab.likelihoods import Likelihood, centre
+from genlab.levels import centre
+from genlab.likelihoods import Likelihood
+from genlab.nn.multiscale import MultiScale
 from genlab.state import Tree
 
-Pixel = tuple[Any, Any]
-# (carry, f32[B,H,W,C] so far, (row, column)) -> (carry, f32[B,C,outputs] there)
-ParamsAt = Callable[[Tree, jax.Array, Pixel], tuple[Tree, jax.Array]]
-
-
-def empty_cache(network: nn.Module, params: Tree, shape: tuple[int, ...]) -> Tree:
-    """The `cache` collection for images f32[B,H,W,C] of that shape, all zeros."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    made = jax.eval_shape(
-        lambda p, x: network.apply({"params": p}, x, mutable=["cache"])[1]["cache"], params, image
-    )
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), made)
-
-
-def naive(network: nn.Module, params: Tree, shape: tuple[int, ...]) -> tuple[Tree, ParamsAt]:
-    """A forward pass over the whole image for every value."""
-
-    def params_at(carry: Tree, x: jax.Array, at: Pixel) -> tuple[Tree, jax.Array]:
-        everywhere = network.apply({"params": params}, x)  # f32[B,H,W,C,outputs]
-        return carry, everywhere[:, at[0], at[1]]
-
-    return (), params_at
-
-
-def cached(network: nn.Module, params: Tree, shape: tuple[int, ...]) -> tuple[Tree, ParamsAt]:
-    """Each layer's features are kept; a step computes one pixel's column through the layers."""
-
-    def params_at(cache: Tree, x: jax.Array, at: Pixel) -> tuple[Tree, jax.Array]:
-        variables = {"params": params, "cache": cache}
-        out, changed = network.apply(variables, x, at=at, mutable=["cache"])
-        return changed["cache"], out[:, 0, 0]
-
-    return empty_cache(network, params, shape), params_at
-
-
-METHODS = {"naive": naive, "cached": cached}
+METHODS = ("naive", "cached", "fixed_point")
+MARGIN = 1e-5  # of a decision, times max(1, |logit|): what rounding may turn over
 
 
 def prepare(network: nn.Module, method: str) -> tuple[nn.Module, str]:
@@ -67,70 +38,245 @@ def prepare(network: nn.Module, method: str) -> tuple[nn.Module, str]:
         raise UserError(
             f"sample.method: no sampler {method!r}.{nearest(method, (*METHODS, 'auto'))}"
         )
-    patches = jax.default_backend() == "cpu"
-    return network.clone(dtype="float32", patches=patches), "cached" if method == "auto" else method
+    return _as_sampled(network), "cached" if method == "auto" else method
 
 
-def raster(
+def _as_sampled(network: nn.Module) -> nn.Module:
+    if isinstance(network, MultiScale):
+        small, large = _as_sampled(network.small), _as_sampled(network.large)
+        return network.clone(small=small, large=large)
+    return network.clone(dtype="float32", patches=jax.default_backend() == "cpu")
+
+
+def gumbel(keys: jax.Array, places: jax.Array, levels: int) -> jax.Array:
+    """key[B], i32[...] numbers of values -> f32[B,...,levels]."""
+
+    def draw(key: jax.Array, place: jax.Array) -> jax.Array:
+        return jax.random.gumbel(jax.random.fold_in(key, place), (levels,))
+
+    found = jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(keys, places.ravel())
+    return found.reshape(keys.shape[0], *places.shape, levels)
+
+
+def numbered(shape: tuple[int, ...]) -> jax.Array:
+    """i32[H,W,C]: the values of images [B,H,W,C] of that shape, in raster order."""
+    return jnp.arange(np.prod(shape[1:])).reshape(shape[1:])
+
+
+def draw(
     network: nn.Module,
     params: Tree,
     likelihood: Likelihood,
     keys: jax.Array,
     given: jax.Array,
     known: jax.Array,
+    context: jax.Array | None = None,
     method: str = "cached",
     temperature: float | jax.Array = 1.0,
+    places: jax.Array | None = None,
 ) -> jax.Array:
-    """Draws images value by value, keeping what is known; to be called under jit.
+    """Draws images, keeping what is known; to be called under jit.
 
     Args:
       keys: key[B], one for each image.
       given: i32[B,H,W,C] levels, read where known.
       known: bool[B,H,W,C]; all False draws from scratch.
+      context: f32[B,1,1,K] or f32[B,H,W,K], what the network is told of every image; or None.
       temperature: divides the logits.
+      places: i32[H,W,C], the number of each value, if the images are parts of larger ones.
 
     Returns: i32[B,H,W,C] levels.
     """
-    shape = given.shape
-    _, height, width, colours = shape
-    per_row = width * colours
-    carry, params_at = METHODS[method](network, params, shape)
+    places = numbered(given.shape) if places is None else places
+    rest = (context, method, temperature)
+    with jax.default_matmul_precision("highest"):
+        if isinstance(network, MultiScale):
+            parts = (network.reduced(x) for x in (given, known, places[None]))
+            small_given, small_known, small_places = parts
+            below = (network.reduced_context(context), *rest[1:])
+            small = draw(network.small, params["small"], likelihood, keys, small_given,
+                         small_known, *below, small_places[0])  # fmt: skip
+            told = network.apply(
+                {"params": params}, centre(small, likelihood.levels), context, given.shape,
+                method="told",
+            )  # fmt: skip
+            inside = (slice(None), *(slice(None, None, network.factor),) * 2)
+            given, known = given.at[inside].set(small), known.at[inside].set(True)
+            return draw(network.large, params["large"], likelihood, keys, given, known,
+                        told, *rest[1:], places)  # fmt: skip
+        way = {"naive": _in_order, "cached": _in_order, "fixed_point": _fixed_point}[method]
+        return way(network, params, likelihood, keys, given, known, *rest, places)
 
-    def gumbel(t: jax.Array) -> jax.Array:
-        draw = lambda key: jax.random.gumbel(jax.random.fold_in(key, t), (likelihood.levels,))  # noqa: E731
-        return jax.vmap(draw)(keys)  # f32[B,levels]
+
+def empty_cache(
+    network: nn.Module, params: Tree, shape: tuple[int, ...], context: jax.Array | None = None
+) -> Tree:
+    """The `cache` collection for images f32[B,H,W,C] of that shape, all zeros."""
+
+    def call(params: Tree, x: jax.Array) -> Tree:
+        return network.apply({"params": params}, x, context, mutable=["cache"])[1]["cache"]
+
+    made = jax.eval_shape(call, params, jax.ShapeDtypeStruct(shape, jnp.float32))
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), made)
+
+
+class Stepper:
+    """A network pixel by pixel: `row` before each row, then `pixel`; what it keeps is `cache`."""
+
+    def __init__(self, network: nn.Module, params: Tree, context: jax.Array | None) -> None:
+        self.network, self.params, self.context = network, params, context
+
+    def row(self, cache: Tree, x: jax.Array, row: jax.Array) -> Tree:
+        """The cache with what all pixels of the row share."""
+        return self._apply(cache, x, (row, None))[1]
+
+    def pixel(self, cache: Tree, x: jax.Array, at: Any) -> tuple[jax.Array, Tree]:
+        """f32[B,H,W,C] so far -> f32[B,C,outputs] of a pixel, and the cache."""
+        out, cache = self._apply(cache, x, at)
+        return out[:, 0, 0], cache
+
+    def _apply(self, cache: Tree, x: jax.Array, at: Any) -> tuple[Any, Tree]:
+        variables = {"params": self.params, "cache": cache}
+        out, changed = self.network.apply(variables, x, self.context, at=at, mutable=["cache"])
+        return out, changed.get("cache", cache)
+
+
+def _in_order(
+    network: nn.Module,
+    params: Tree,
+    likelihood: Likelihood,
+    keys: jax.Array,
+    given: jax.Array,
+    known: jax.Array,
+    context: jax.Array | None,
+    method: str,
+    temperature: float | jax.Array,
+    places: jax.Array,
+) -> jax.Array:
+    """Value after value; `naive` computes all pixels for each, `cached` one."""
+    _, height, width, colours = given.shape
+    stepper = Stepper(network, params, context)
+    shown = lambda values: centre(values, likelihood.levels)  # noqa: E731
+
+    def pixel(cache: Tree, values: jax.Array, at: Any) -> tuple[jax.Array, Tree]:
+        if method == "cached":
+            return stepper.pixel(cache, shown(values), at)
+        everywhere = network.apply({"params": params}, shown(values), context)
+        return everywhere[:, at[0], at[1]], cache
 
     def row(i: jax.Array, loop: Any) -> Any:
         # A whole row's noise at once: the generator is faster in bulk.
-        noise = jax.vmap(gumbel)(i * per_row + jnp.arange(per_row))  # f32[W*C,B,levels]
+        noise = gumbel(keys, places[i], likelihood.levels)  # f32[B,W,C,levels]
+        if method == "cached":
+            loop = stepper.row(loop[0], shown(loop[1]), i), loop[1]
 
-        def value(place: jax.Array, loop: Any) -> Any:
-            carry, values = loop
-            j, colour = place // colours, place % colours
-            carry, found = params_at(carry, centre(values, likelihood.levels), (i, j))
-            logits = likelihood.logits(found[:, colour]) / temperature  # f32[B,levels]
-            drawn = jnp.argmax(logits + noise[place], axis=-1)
+        def value(number: jax.Array, loop: Any) -> Any:
+            cache, values = loop
+            j, colour = number // colours, number % colours
+            found, cache = pixel(cache, values, (i, j))
+            logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
+            drawn = jnp.argmax(logits + noise[:, j, colour], axis=-1)
             here = jnp.where(known[:, i, j, colour], given[:, i, j, colour], drawn)
-            return carry, values.at[:, i, j, colour].set(here)
+            return cache, values.at[:, i, j, colour].set(here)
 
-        return jax.lax.fori_loop(0, per_row, value, loop)
+        return jax.lax.fori_loop(0, width * colours, value, loop)
 
-    blank = jnp.zeros(shape, jnp.int32)
-    with jax.default_matmul_precision("highest"):
-        return jax.lax.fori_loop(0, height, row, (carry, blank))[1]
+    cache = empty_cache(network, params, given.shape, context) if method == "cached" else ()
+    # What is known is shown from the start: no network reads it before its turn.
+    start = jnp.where(known, given, 0)
+    return jax.lax.fori_loop(0, height, row, (cache, start))[1]
 
 
-def cached_params(network: nn.Module, params: Tree, x: jax.Array) -> jax.Array:
+def _fixed_point(
+    network: nn.Module,
+    params: Tree,
+    likelihood: Likelihood,
+    keys: jax.Array,
+    given: jax.Array,
+    known: jax.Array,
+    context: jax.Array | None,
+    method: str,
+    temperature: float | jax.Array,
+    places: jax.Array,
+) -> jax.Array:
+    """All values at once, given those of the last pass, until none changes."""
+    noise = gumbel(keys, places, likelihood.levels)  # f32[B,H,W,C,levels]
+
+    def again(loop: tuple) -> tuple:
+        values, _ = loop
+        found = network.apply({"params": params}, centre(values, likelihood.levels), context)
+        drawn = jnp.stack(
+            [
+                jnp.argmax(
+                    likelihood.conditional(found, values, colour) / temperature
+                    + noise[..., colour, :],
+                    axis=-1,
+                )
+                for colour in range(values.shape[-1])
+            ],
+            -1,
+        )
+        new = jnp.where(known, given, drawn).astype(values.dtype)
+        return new, jnp.any(new != values)
+
+    start = jnp.where(known, given, 0)
+    return jax.lax.while_loop(lambda loop: loop[1], again, (start, jnp.bool_(True)))[0]
+
+
+def order(network: nn.Module, places: np.ndarray) -> np.ndarray:
+    """The numbers of all values [H,W,C] in the order in which the network models them."""
+    if not isinstance(network, MultiScale):
+        return places.ravel()
+    small = network.reduced(places[None])[0]
+    rest = places[~np.isin(places, small)]
+    return np.concatenate([order(network.small, small), rest.ravel()])
+
+
+def differences(
+    network: nn.Module,
+    params: Tree,
+    likelihood: Likelihood,
+    keys: jax.Array,
+    first: np.ndarray,
+    second: np.ndarray,
+    context: jax.Array | None = None,
+) -> tuple[int, int]:
+    """How many images of two sets, i32[B,H,W,C] levels by the same keys, differ; and how many of
+    them not by rounding: the first differing value was decided by more than MARGIN."""
+    places = order(network, np.asarray(numbered(first.shape)))
+    flat = [np.asarray(x).reshape(len(x), -1)[:, places] for x in (first, second)]
+    differ = np.flatnonzero((flat[0] != flat[1]).any(1))
+    beyond = 0
+    for i in differ:
+        t = int(places[np.argmax(flat[0][i] != flat[1][i])])
+        row, column, colour = np.unravel_index(t, first.shape[1:])
+        values = jnp.asarray(first[i : i + 1])
+        told = None if context is None else context[i : i + 1]
+        with jax.default_matmul_precision("highest"):
+            found = network.apply({"params": params}, centre(values, likelihood.levels), told)
+        logits = likelihood.conditional(found[:, row, column], values[:, row, column], int(colour))
+        scores = logits[0] + gumbel(keys[i : i + 1], jnp.array([t]), likelihood.levels)[0, 0]
+        best, next_best = np.sort(np.asarray(scores))[[-1, -2]]
+        beyond += bool(best - next_best > MARGIN * max(1.0, float(jnp.abs(logits).max())))
+    return len(differ), beyond
+
+
+def cached_params(
+    network: nn.Module, params: Tree, x: jax.Array, context: jax.Array | None = None
+) -> jax.Array:
     """The cached sampler's outputs on a given image, pixel by pixel (teacher forcing).
 
     f32[B,H,W,C] in [-1,1] -> f32[B,H,W,C,outputs]; the full pass gives the same up to rounding.
     """
-    b, height, width, colours = x.shape
-    cache, params_at = cached(network, params, x.shape)
+    stepper = Stepper(network, params, context)
 
-    def pixel(cache: Tree, place: jax.Array) -> tuple[Tree, jax.Array]:
-        return params_at(cache, x, (place // width, place % width))
+    def row(cache: Tree, i: jax.Array) -> tuple[Tree, jax.Array]:
+        def pixel(cache: Tree, j: jax.Array) -> tuple[Tree, jax.Array]:
+            return stepper.pixel(cache, x, (i, j))[::-1]
+
+        return jax.lax.scan(pixel, stepper.row(cache, x, i), jnp.arange(x.shape[2]))
 
     with jax.default_matmul_precision("highest"):
-        _, out = jax.lax.scan(pixel, cache, jnp.arange(height * width))  # f32[HW,B,C,outputs]
-    return out.swapaxes(0, 1).reshape(b, height, width, colours, -1)
+        cache = empty_cache(network, params, x.shape, context)
+        out = jax.lax.scan(row, cache, jnp.arange(x.shape[1]))[1]  # f32[H,W,B,C,outputs]
+    return jnp.moveaxis(out, 2, 0)

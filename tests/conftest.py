@@ -32,7 +32,7 @@ def tiny_config() -> ConfigDict:
     config = common.base()
     common.pixelcnn(config)
     common.smoke(config)
-    config.model.update(features=4, blocks=1, first_kernel=3, head=4)
+    config.model.update(features=4, layers=1, first_kernel=3, head=4)
     config.likelihood.levels = 4
     config.data.update(train_split="train[:40]", valid_split="train[40:56]", eval_split="test[:20]")
     config.optim.update(ema=0.9, clip_norm=1.0)

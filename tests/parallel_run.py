@@ -20,7 +20,7 @@ def config(mode: str) -> ConfigDict:
     common.smoke(found)
     found.parallel = mode
     found.data.batch_size = 16
-    found.model.update(features=4, blocks=1, first_kernel=3, head=4, dropout=0.3)
+    found.model.update(features=4, layers=1, first_kernel=3, head=4, dropout=0.3)
     found.likelihood.update(name="bernoulli", levels=2, binarisation="stochastic")
     found.optim = ConfigDict({**found.optim.to_dict(), "name": "sgd", "learning_rate": 0.5})
     found.optim.ema = 0.9

@@ -12,20 +12,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab import likelihoods
+from genlab import sampling
+from genlab.levels import centre
 from genlab.likelihoods import Bernoulli, Categorical
-from genlab.nn import masked
+from genlab.logistic import LogisticMixture
+from genlab.nn import gated, masked, multiscale, recurrent
+
+SMALL = {"features": 6, "layers": 2, "first_kernel": 5, "head": 12}
+NETWORKS = {
+    "plain": masked.PixelCNN,
+    "gated": gated.GatedPixelCNN,
+    "row": recurrent.RowLSTM,
+    "diagonal": recurrent.DiagonalBiLSTM,
+    "multiscale": None,
+}
 
 
-def network(outputs: int, **fields) -> masked.PixelCNN:
-    return masked.PixelCNN(
-        outputs, **{"features": 6, "blocks": 2, "first_kernel": 5, "head": 6} | fields
-    )
+def network(name: str, outputs: int, **fields):
+    if name == "multiscale":
+        small, large = (network(part, outputs, **fields) for part in ("row", "gated"))
+        return multiscale.MultiScale(small, large, factor=2, features=5)
+    return NETWORKS[name](outputs, **SMALL | fields)
 
 
-def weights(net: masked.PixelCNN, shape: tuple[int, ...], seed: int = 0):
-    """Parameters with biases drawn too, so that no ReLU is symmetric."""
-    params = net.init(jax.random.key(seed), jnp.zeros((1, *shape)))["params"]
+def weights(net, shape: tuple[int, ...], seed: int = 0, context=None):
+    """Parameters with biases and initial states drawn too, so that nothing is symmetric."""
+    told = None if context is None else context[:1]
+    params = net.init(jax.random.key(seed), jnp.zeros((1, *shape)), told)["params"]
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     noisy = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
@@ -71,26 +84,41 @@ def test_compact_kernel_equals_masked_full_kernel(kernel, kind, colours, c_in, c
     np.testing.assert_allclose(patches, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(3, 3, 1), (2, 2, 3)])
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Categorical(2)])
-def test_probabilities_of_all_images_sum_to_one(shape, likelihood):
-    net = network(likelihood.outputs)
-    params = weights(net, shape)
-    values = np.array(list(itertools.product([0, 1], repeat=math.prod(shape)))).reshape(-1, *shape)
-    found = net.apply({"params": params}, likelihoods.centre(values, 2))
-    log_prob = likelihood.log_prob(found, jnp.asarray(values)).sum((1, 2, 3))
-    assert abs(float(jnp.exp(log_prob).sum()) - 1.0) < 1e-5
-    assert float(log_prob.std()) > 0.1  # not merely the uniform distribution
+BINARY = {1: (Bernoulli(), Categorical(2)), 3: (Categorical(2), LogisticMixture(2, 2, 3))}
 
 
-def test_each_conditional_of_many_levels_sums_to_one():
-    likelihood = Categorical(256)
-    net = network(256)
-    x = jax.random.uniform(jax.random.key(0), (2, 4, 4, 1), minval=-1)
-    found = net.apply({"params": weights(net, (4, 4, 1))}, x)
-    every = jnp.broadcast_to(jnp.arange(256), (2, 4, 4, 1, 256))
-    log_prob = jax.vmap(likelihood.log_prob, (None, -1), -1)(found, every)
-    np.testing.assert_allclose(jnp.exp(log_prob).sum(-1), 1.0, atol=1e-5)
+@pytest.mark.parametrize("shape", [(3, 3, 1), (2, 3, 3)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_probabilities_of_all_images_sum_to_one(name, shape):
+    """With colour groups and, as PixelCNN++ has it, with none and a mixture that couples."""
+    for likelihood in BINARY[shape[2]]:
+        net = network(name, likelihood.outputs, colour_groups=likelihood is BINARY[shape[2]][0])
+        params, n = weights(net, shape), math.prod(shape)
+
+        def total(first, net=net, params=params, likelihood=likelihood, n=n):
+            bits = (first + jnp.arange(2**9))[:, None] >> jnp.arange(n) & 1
+            values = bits.reshape(-1, *shape)
+            found = net.apply({"params": params}, centre(values, 2))
+            log_prob = likelihood.log_prob(found, values).sum((1, 2, 3))
+            return jax.nn.logsumexp(log_prob), log_prob.max()
+
+        parts, largest = jax.lax.map(total, jnp.arange(0, 2**n, 2**9))
+        assert abs(float(jax.nn.logsumexp(parts))) < 1e-5
+        assert float(largest.max()) + n * math.log(2) > 0.1  # not merely the uniform distribution
+
+
+@pytest.mark.parametrize("likelihood", [Categorical(256), LogisticMixture(256, 3, 3)])
+def test_each_conditional_of_many_levels_sums_to_one(likelihood):
+    """And its logits, which samplers draw from, are the probabilities that are reported."""
+    shape, n = (2, 3, 3), likelihood.levels
+    params = jax.random.normal(jax.random.key(0), (*shape, likelihood.outputs))
+    values = jax.random.randint(jax.random.key(1), shape, 0, n)
+    for colour in range(3):
+        every = jnp.stack([values.at[..., colour].set(level) for level in range(n)])
+        reported = jax.vmap(lambda v: likelihood.log_prob(params, v)[..., colour])(every)  # noqa: B023
+        np.testing.assert_allclose(jnp.exp(reported).sum(0), 1.0, atol=1e-5)
+        drawn = jax.nn.log_softmax(likelihood.conditional(params, values, colour))
+        np.testing.assert_allclose(jnp.moveaxis(drawn, -1, 0), reported, rtol=1e-4, atol=1e-4)
 
 
 def layer_reach(shape, kernel: int, kind: str) -> np.ndarray:
@@ -109,39 +137,97 @@ def layer_reach(shape, kernel: int, kind: str) -> np.ndarray:
     return np.array([[reads(out, into) for into in places] for out in places])
 
 
-def theoretical_field(shape, net: masked.PixelCNN) -> np.ndarray:
+def row_lstm_reach(shape) -> np.ndarray:
+    """The same of a Row LSTM layer: what its input-to-state reads, there and, through states, at
+    the three places above, and so on up."""
+    height, width, colours = shape
+    n = math.prod(shape)
+    reads = np.zeros((height, width, colours, n), bool)
+    here = layer_reach((1, width, colours), 3, "B").reshape(width, colours, width * colours)
+    for i in range(height):
+        reads[i, :, :, i * width * colours : (i + 1) * width * colours] = here
+        for j in range(width if i else 0):
+            above = reads[i - 1, max(j - 1, 0) : j + 2].any((0, 1))
+            reads[i, j] |= above
+    return reads.reshape(n, n)
+
+
+def theoretical_field(name, shape, net) -> np.ndarray:
+    n = math.prod(shape)
+    if name in ("gated", "diagonal"):
+        return np.tril(np.ones((n, n), bool), -1)  # all that comes before
     field = layer_reach(shape, net.first_kernel, "A").astype(int)
-    for _ in range(net.blocks):
-        field = layer_reach(shape, net.kernel, "B").astype(int) @ field > 0
-        field = field.astype(int)
+    layer = row_lstm_reach(shape) if name == "row" else layer_reach(shape, net.kernel, "B")
+    for _ in range(net.layers):
+        field = (layer.astype(int) @ field > 0).astype(int)
     return layer_reach(shape, 1, "B").astype(int) @ field > 0
 
 
-def measured_field(shape, net: masked.PixelCNN, tries: int = 6) -> np.ndarray:
+def measured_field(shape, net, tries: int = 4) -> np.ndarray:
     """bool[out,in]: whether an output's gradient with respect to a value is ever non-zero."""
     n = math.prod(shape)
-    params = weights(net, shape)
-    outputs = lambda x: net.apply({"params": params}, x)[0].reshape(n, -1)  # noqa: E731
-    jacobian = jax.jit(jax.jacobian(outputs))
+
+    def outputs(params, x):
+        return net.apply({"params": params}, x)[0].reshape(n, -1)
+
+    jacobian = jax.jit(jax.jacobian(outputs, argnums=1))
     found = np.zeros((n, n), bool)
     for seed in range(tries):
         x = jax.random.normal(jax.random.key(seed), (1, *shape))
-        found |= np.abs(jacobian(x)).max(1).reshape(n, n) > 0
+        found |= np.abs(jacobian(weights(net, shape, seed), x)).max(1).reshape(n, n) > 0
     return found
 
 
-@pytest.mark.parametrize("shape", [(7, 6, 1), (4, 4, 3)])
-def test_gradients_reach_the_field_of_the_masks_and_nothing_else(shape):
-    net = network(3, features=9, head=9)
-    measured, wanted = measured_field(shape, net), theoretical_field(shape, net)
+@pytest.mark.parametrize("shape", [(7, 6, 1), (4, 5, 3)])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "multiscale"])
+def test_gradients_reach_the_field_of_the_theory_and_nothing_else(name, shape):
+    """Gated PixelCNN and Diagonal BiLSTM: all that comes before. The others: what masks let."""
+    net = network(name, 3, features=9, head=24, layers=6 if name == "gated" else 2)
+    measured = measured_field(shape, net)
     assert not np.triu(measured).any(), "a value sees itself or a later one"
-    np.testing.assert_array_equal(measured, wanted)
+    np.testing.assert_array_equal(measured, theoretical_field(name, shape, net))
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 1), (4, 5, 3)])
+def test_a_multiscale_network_sees_what_it_has_modelled_before_and_no_more(shape):
+    """All that comes before in raster order but is not of the small image, and the small image
+    around, below and right too; the small image by its own network's field."""
+    net, n = network("multiscale", 2, features=9, head=24, layers=6), math.prod(shape)
+    numbers = np.arange(n).reshape(shape)
+    rank = np.argsort(sampling.order(net, numbers))
+    small = np.isin(np.arange(n), net.reduced(numbers[None]))
+    measured = measured_field(shape, net)
+    assert not measured[rank[:, None] <= rank[None, :]].any()
+    before = np.tril(np.ones((n, n), bool), -1) & ~small[:, None]
+    assert measured[before].all()
+    ahead = np.triu(np.ones((n, n), bool), 1) & ~small[:, None] & small
+    assert measured[ahead].mean() > 0.5
+    part = net.reduced(numbers[None]).shape[1:]
+    found = measured[np.ix_(small, small)]
+    np.testing.assert_array_equal(found, theoretical_field("row", part, net.small))
+
+
+@pytest.mark.parametrize("name", ["plain", "gated", "row", "diagonal"])
+def test_without_colour_groups_the_colours_of_a_pixel_do_not_see_each_other(name):
+    shape = (3, 4, 3)
+    measured = measured_field(shape, network(name, 2, colour_groups=False, layers=3, head=24))
+    pixel = np.arange(36) // 3
+    assert not measured[pixel[:, None] <= pixel[None, :]].any()
+    beside = (pixel[:, None] == pixel[None, :] + 1) & (pixel[:, None] % 4 > 0)
+    assert measured[beside].all()
+
+
+def test_the_last_pixel_of_a_row_is_seen_below_it():
+    """Through the column that a Diagonal BiLSTM has right of the image, whatever its depth."""
+    shape = (3, 9, 1)
+    measured = measured_field(shape, network("diagonal", 1, first_kernel=3, layers=1))
+    assert measured[9:, 8].all()
 
 
 def test_the_plain_pixelcnn_has_its_blind_spot():
     """Earlier pixels that it never sees, to the upper right: the reason for gated stacks."""
     shape = (9, 9, 1)
-    net = network(1, first_kernel=3, blocks=1)
+    net = network("plain", 1, first_kernel=3, layers=1)
     measured = measured_field(shape, net)
     legal = np.tril(np.ones((81, 81), bool), -1)
     blind = legal & ~measured
@@ -150,8 +236,20 @@ def test_the_plain_pixelcnn_has_its_blind_spot():
     assert seen[3, 5] and not seen[3, 7] and blind.any()
 
 
-def test_dropout_is_off_outside_training_and_on_inside():
-    net = network(1, dropout=0.5)
+@pytest.mark.parametrize("name", ["row", "diagonal"])
+def test_residual_and_skip_connections_are_switches(name):
+    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 1))
+    outputs = []
+    for residual, skip in ((True, False), (False, False), (True, True), (False, True)):
+        net = network(name, 1, residual=residual, skip=skip)
+        params = weights(net, (4, 4, 1))
+        outputs.append(float(net.apply({"params": params}, x).sum()))
+    assert len(set(outputs)) == 4
+
+
+@pytest.mark.parametrize("name", ["plain", "gated", "row", "diagonal"])
+def test_dropout_is_off_outside_training_and_on_inside(name):
+    net = network(name, 1, dropout=0.5)
     x = jnp.ones((2, 4, 4, 1))
     params = weights(net, (4, 4, 1))
     calm = net.apply({"params": params}, x)

@@ -13,7 +13,8 @@ from scipy.stats import multivariate_normal
 
 from genlab import bounds, data, likelihoods, restore, task, train
 from genlab.errors import UserError
-from genlab.likelihoods import Bernoulli, Gaussian, Logistic
+from genlab.likelihoods import Bernoulli, Gaussian
+from genlab.logistic import Logistic
 from genlab.parallel import on_one_device
 from tests.test_codes import code_config
 

@@ -1,4 +1,4 @@
-"""Masked convolutions and the PixelCNN.
+"""Masked convolutions, the frame that stacks layers between them, and the PixelCNN.
 
 A pixel may depend on the pixels before it in raster order only. A masked k x k kernel therefore
 sees rows above the pixel whole and its own row up to the middle: read row by row, the weights it
@@ -11,6 +11,16 @@ may use are the first few of the kernel. We store just those, so no weight is ev
 
 With several colours the middle tap is shared by colour groups (red before green before blue), and
 only that tap needs a mask of zeros and ones; see `colour_mask`.
+
+Every network of pixels is called in three ways, so that a sampler can compute what is new alone:
+
+    network(x, context)                     the parameters of every pixel, f32[B,H,W,C,outputs]
+    network(x, context, at=(i, None))       before row i: what all its pixels share, into the cache
+    network(x, context, at=(i, j))          of that pixel, f32[B,1,1,C,outputs]
+
+The last two read and write the `cache` collection, and come in raster order; a pixel may be
+repeated, when a colour of it is new. `context` is what all pixels are told: f32[B,1,1,K] (a class),
+f32[B,H,W,K] (a map) or None.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, sections 2-3.
 """
@@ -26,35 +36,37 @@ import numpy as np
 
 from genlab import noise
 
-Pixel = tuple[Any, Any]  # (row, column) of the one pixel to compute, traced or concrete
+Place = tuple[Any, Any]  # (row, column), traced or concrete; or (row, None)
 
 
-def visible_taps(kernel: int, kind: str, colours: int = 1) -> int:
-    """How many leading taps (raster order) of a kernel x kernel mask carry weight.
-
-    Mask A of a single colour excludes the middle; with more colours the middle is partly visible.
-    """
-    before = (kernel // 2) * kernel + kernel // 2
-    return before if kind == "A" and colours == 1 else before + 1
-
-
-def colour_mask(kind: str, features_in: int, features_out: int, colours: int) -> np.ndarray:
+def colour_mask(
+    kind: str, features_in: int, features_out: int, colours: int, gates: int = 1
+) -> np.ndarray:
     """f32[Cin,Cout] of 0 and 1 for the middle tap: which feature may feed which.
 
-    Feature c of C belongs to colour floor(colours * c / C). Mask A lets a colour see the earlier
-    ones only; mask B lets it see itself too.
+    Feature c of C belongs to colour floor(colours * c / C), within each gate. Mask A lets a colour
+    see the earlier ones only; mask B lets it see itself too.
     """
+    size = features_out // gates
     colour_in = np.arange(features_in)[:, None] * colours // features_in
-    colour_out = np.arange(features_out)[None, :] * colours // features_out
+    colour_out = np.tile(np.arange(size) * colours // size, gates)[None, :]
     allowed = colour_in < colour_out if kind == "A" else colour_in <= colour_out
     return allowed.astype(np.float32)  # f32[Cin,Cout]
+
+
+def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> jax.Array:
+    """Padded f32[B,height+r,width+kernel-1,Cin] -> f32[B,height,width,taps*Cin]: the first taps of
+    a kernel, in raster order, as they meet each place."""
+    shifts = [divmod(tap, kernel) for tap in range(taps)]
+    return jnp.concatenate([x[:, i : i + height, j : j + width] for i, j in shifts], -1)
 
 
 class MaskedConv(nn.Module):
     """A masked convolution over an image, or at one pixel of it.
 
     features: output features.  kernel: odd side of the kernel.  kind: mask "A" or "B".
-    colours: colour groups in the features (the image's channels).
+    colours: colour groups in the features (the image's channels).  gates: equal parts of the
+    output, each with its own colour groups.  rows: above the pixel's own; half the kernel if None.
     patches: compute as patches times a matrix. XLA's CPU convolution is several times slower
       inside a loop (a scan, a sampler) than outside; there, set it.
     """
@@ -63,11 +75,13 @@ class MaskedConv(nn.Module):
     kernel: int = 3
     kind: str = "B"
     colours: int = 1
+    gates: int = 1
+    rows: int | None = None
     patches: bool = False
     dtype: str = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, at: Pixel | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, at: Place | None = None) -> jax.Array:
         """Features of every pixel, or of one.
 
         Args:
@@ -79,63 +93,174 @@ class MaskedConv(nn.Module):
         """
         if self.kernel % 2 == 0:
             raise ValueError(f"a masked kernel needs an odd side, not {self.kernel}")
-        rows, side = self.kernel // 2 + 1, self.kernel // 2
-        taps, c_in = visible_taps(self.kernel, self.kind, self.colours), x.shape[-1]
+        side = self.kernel // 2
+        above = side if self.rows is None else self.rows
+        # Of one colour, mask A excludes the middle; of more, the middle is partly visible.
+        taps = above * self.kernel + side + (self.kind == "B" or self.colours > 1)
+        c_in = x.shape[-1]
         # A matrix: Glorot then counts the weights that exist, and Muon knows what to do with it.
         init = nn.initializers.glorot_uniform()
         matrix = self.param("kernel", init, (taps * c_in, self.features))  # f32[taps*Cin,Cout]
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         if self.colours > 1:
-            middle = colour_mask(self.kind, c_in, self.features, self.colours)
+            middle = colour_mask(self.kind, c_in, self.features, self.colours, self.gates)
             matrix = matrix.at[-c_in:].multiply(middle)
         x, matrix, bias = nn.dtypes.promote_dtype(x, matrix, bias, dtype=self.dtype)
 
         if at is not None:
-            return (self._patch_at(x, at, rows, side)[:, : taps * c_in] @ matrix + bias)[
-                :, None, None, :
-            ]  # f32[B,1,1,Cout]
+            patch = self._patch_at(x, at, above, side)[:, : taps * c_in]
+            return (patch @ matrix + bias)[:, None, None, :]  # f32[B,1,1,Cout]
         b, h, w, _ = x.shape
         if self.kind == "B" and self.kernel > 1 and self.is_mutable_collection("cache"):
-            shape = (b, h + rows - 1, w + 2 * side, c_in)
+            shape = (b, h + above, w + 2 * side, c_in)
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
         if self.kernel == 1:
             out = (x.reshape(-1, c_in) @ matrix).reshape(b, h, w, -1)
         elif self.patches:
-            padded = jnp.pad(x, ((0, 0), (rows - 1, 0), (side, side), (0, 0)))
-            shifts = [divmod(tap, self.kernel) for tap in range(taps)]
-            columns = jnp.concatenate([padded[:, i : i + h, j : j + w] for i, j in shifts], -1)
+            padded = jnp.pad(x, ((0, 0), (above, 0), (side, side), (0, 0)))
+            columns = windows(padded, self.kernel, taps, h, w)
             out = (columns.reshape(-1, taps * c_in) @ matrix).reshape(b, h, w, -1)
         else:
-            block = jnp.pad(matrix, ((0, (rows * self.kernel - taps) * c_in), (0, 0)))
+            size = (above + 1) * self.kernel * c_in
+            block = jnp.pad(matrix, ((0, size - taps * c_in), (0, 0)))
             out = jax.lax.conv_general_dilated(
                 x,
-                block.reshape(rows, self.kernel, c_in, self.features),
+                block.reshape(above + 1, self.kernel, c_in, self.features),
                 window_strides=(1, 1),
-                padding=((rows - 1, 0), (side, side)),
+                padding=((above, 0), (side, side)),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )
         return out + bias  # f32[B,H,W,Cout]
 
-    def _patch_at(self, x: jax.Array, at: Pixel, rows: int, side: int) -> jax.Array:
-        """f32[B,rows*kernel*Cin], the neighbourhood of one pixel in raster order."""
+    def _patch_at(self, x: jax.Array, at: Place, above: int, side: int) -> jax.Array:
+        """f32[B,(above+1)*kernel*Cin], the neighbourhood of one pixel in raster order."""
         b, c_in = x.shape[0], x.shape[-1]
-        size = (b, rows, self.kernel, c_in)
+        size = (b, above + 1, self.kernel, c_in)
         if self.kind == "A":
-            x = jnp.pad(x, ((0, 0), (rows - 1, 0), (side, side), (0, 0)))
+            x = jnp.pad(x, ((0, 0), (above, 0), (side, side), (0, 0)))
         elif self.kernel > 1:
-            if not self.has_variable("cache", "map"):
-                raise ValueError("no cache: make one with sampling.empty_cache")
-            cache = self.variable("cache", "map", lambda: None)
+            cache = cached(self, "map")
             # The map is stored with its padding, so that a patch is one slice of it.
-            here = (0, at[0] + rows - 1, at[1] + side, 0)
+            here = (0, at[0] + above, at[1] + side, 0)
             x = cache.value = jax.lax.dynamic_update_slice(cache.value, x, here)
         else:
             return x.reshape(b, c_in)
         return jax.lax.dynamic_slice(x, (0, at[0], at[1], 0), size).reshape(b, -1)
 
 
-class ResidualBlock(nn.Module):
-    """ReLU, 1x1 to h, ReLU, k x k mask B, ReLU, 1x1 to 2h, added to the input (figure 5 there)."""
+def cached(module: nn.Module, name: str) -> nn.Variable:
+    """A variable of the cache. Raises ValueError where there is none: Flax would make a new one."""
+    if not module.has_variable("cache", name):
+        raise ValueError("no cache: make one with sampling.empty_cache")
+    return module.variable("cache", name, lambda: None)
+
+
+def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
+    """The part of a context that is told to a pixel, f32[B,1,1,K], or a row, f32[B,1,W,K]."""
+    if context is None or at is None or context.shape[1:3] == (1, 1):
+        return context
+    row = jax.lax.dynamic_slice_in_dim(context, at[0], 1, 1)
+    return row if at[1] is None else jax.lax.dynamic_slice_in_dim(row, at[1], 1, 2)
+
+
+class Told(nn.Module):
+    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask."""
+
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
+        """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
+        if context is None:
+            return x
+        return x + nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(context)
+
+
+class PixelNetwork(nn.Module):
+    """A mask A, layers, and a head of two ReLU and 1x1 mask B; `layer` says what the layers are.
+
+    features: h; the stream between layers has 2h.  layers: how many.  first_kernel: side of the
+    first convolution.  head: maps in the head.  dropout: in every layer.
+    residual: whether a layer's output is added to its input.  skip: whether it is added, by a 1x1,
+    to what the head sees.  colour_groups: whether a colour sees the earlier ones of its pixel.
+    dtype: of the computation; parameters stay float32.  patches: see `MaskedConv`.
+    outputs: parameters per colour of a pixel, given by the likelihood, not by the config.
+    """
+
+    outputs: int
+    features: int = 32
+    layers: int = 7
+    first_kernel: int = 7
+    head: int = 32
+    dropout: float = 0.0
+    residual: bool = True
+    skip: bool = False
+    colour_groups: bool = True
+    patches: bool = False
+    dtype: str = "float32"
+
+    margin = 0  # columns right of the image that layers need; their rows then need preparation
+
+    def layer(self, colours: int) -> nn.Module:
+        """(f32[B,H,W,2h], context, at, train) -> f32[B,H,W,2h]."""
+        raise NotImplementedError
+
+    def conv(self, features: int, kernel: int, kind: str, colours: int) -> MaskedConv:
+        """A masked convolution with the settings of the network."""
+        return MaskedConv(
+            features, kernel, kind, colours, patches=self.patches, dtype=self.dtype
+        )  # fmt: skip
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        context: jax.Array | None = None,
+        at: Place | None = None,
+        train: bool = False,
+    ) -> jax.Array | None:
+        """Parameters of each pixel's distribution given the pixels before it.
+
+        Args:
+          x: f32[B,H,W,C] in [-1,1], the whole image, also with `at`.
+          context: f32[B,1,1,K] or f32[B,H,W,K], what every pixel is told; or None.
+          at: see the head of this file.
+          train: whether dropout is on.
+
+        Returns: f32[B,H,W,C,outputs], or f32[B,1,1,C,outputs] of a pixel.
+        """
+        if at and at[1] is None and not self.margin:
+            return None
+        width, channels = x.shape[2:]
+        colours = channels if self.colour_groups else 1
+        beyond = ((0, 0), (0, 0), (0, self.margin), (0, 0))
+        if self.margin:
+            x = jnp.pad(x, beyond)
+            mapped = context is not None and context.shape[2] > 1
+            context = jnp.pad(context, beyond) if mapped else context
+        # Before a row, the pixel right of the last row's end goes through the layers.
+        pixel = (at[0] - 1, width) if at and at[1] is None else at
+        context = context_at(context, pixel)
+        y = self.conv(2 * self.features, self.first_kernel, "A", colours)(x, pixel)
+        skipped = 0.0
+        for _ in range(self.layers):
+            out = self.layer(colours)(y, context, at, train)  # f32[B,H,W,2h]
+            if self.skip:
+                skipped += self.conv(2 * self.features, 1, "B", colours)(out, pixel)
+            y = y + out if self.residual else out
+        y = head(y + skipped, self.head, colours, channels * self.outputs, self.dtype)
+        return y[:, :, :width].reshape(*y.shape[:2], -1, channels, self.outputs)
+
+
+def head(y: jax.Array, maps: int, colours: int, outputs: int, dtype: str) -> jax.Array:
+    """f32[B,H,W,F] -> f32[B,H,W,outputs]: two ReLU and 1x1 mask B, within a compact method."""
+    y = MaskedConv(maps, 1, "B", colours, dtype=dtype)(nn.relu(y))
+    y = MaskedConv(outputs, 1, "B", colours, dtype=dtype)(nn.relu(y))
+    return y.astype(jnp.float32)  # likelihoods are computed in full precision
+
+
+class ConvLayer(nn.Module):
+    """ReLU, 1x1 to h, ReLU, k x k mask B, ReLU, 1x1 to 2h (figure 5 there)."""
 
     features: int
     kernel: int = 3
@@ -145,60 +270,29 @@ class ResidualBlock(nn.Module):
     dtype: str = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, at: Pixel | None = None, train: bool = False) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, context: jax.Array | None, at: Place | None, train: bool
+    ) -> jax.Array:
         """f32[B,H,W,2h] -> f32[B,H,W,2h]."""
 
         def conv(features: int, kernel: int) -> MaskedConv:
-            return MaskedConv(features, kernel, "B", self.colours, self.patches, self.dtype)
+            return MaskedConv(
+                features, kernel, "B", self.colours, patches=self.patches, dtype=self.dtype
+            )  # fmt: skip
 
         y = conv(self.features, 1)(nn.relu(x), at)  # f32[B,H,W,h]
-        y = conv(self.features, self.kernel)(nn.relu(y), at)
+        y = Told(self.dtype)(conv(self.features, self.kernel)(nn.relu(y), at), context)
         y = noise.Dropout(self.dropout)(nn.relu(y), train)
-        return x + conv(x.shape[-1], 1)(y, at)  # f32[B,H,W,2h]
+        return conv(x.shape[-1], 1)(y, at)  # f32[B,H,W,2h]
 
 
-class PixelCNN(nn.Module):
-    """PixelCNN: a 7x7 mask A, residual blocks, and a head of two ReLU and 1x1 mask B.
+class PixelCNN(PixelNetwork):
+    """PixelCNN: layers of masked convolutions of side `kernel`."""
 
-    features: h; the residual stream has 2h.  blocks: residual blocks.  kernel: theirs.
-    first_kernel: side of the first layer.  head: maps in the head.  dropout: in every block.
-    dtype: of the computation; parameters stay float32.
-    outputs: parameters per colour of a pixel, given by the likelihood, not by the config.
-    """
-
-    outputs: int
-    features: int = 32
-    blocks: int = 7
     kernel: int = 3
-    first_kernel: int = 7
-    head: int = 32
-    dropout: float = 0.0
-    patches: bool = False
-    dtype: str = "float32"
 
-    @nn.compact
-    def __call__(self, x: jax.Array, at: Pixel | None = None, train: bool = False) -> jax.Array:
-        """Parameters of each pixel's distribution given the pixels before it.
-
-        Args:
-          x: f32[B,H,W,C] in [-1,1], the whole image, also with `at`.
-          at: (row, column) to compute that pixel alone, from and into the `cache` collection;
-            every earlier pixel must have been computed before it.
-          train: whether dropout is on.
-
-        Returns: f32[B,H,W,C,outputs], or f32[B,1,1,C,outputs] with `at`.
-        """
-        colours = x.shape[-1]
-
-        def conv(features: int, kernel: int, kind: str = "B") -> MaskedConv:
-            return MaskedConv(features, kernel, kind, colours, self.patches, self.dtype)
-
-        y = conv(2 * self.features, self.first_kernel, "A")(x, at)  # f32[B,H,W,2h]
-        for _ in range(self.blocks):
-            y = ResidualBlock(
-                self.features, self.kernel, colours, self.dropout, self.patches, self.dtype
-            )(y, at, train)
-        y = conv(self.head, 1)(nn.relu(y), at)  # f32[B,H,W,head]
-        y = conv(colours * self.outputs, 1)(nn.relu(y), at)
-        y = y.astype(jnp.float32)  # likelihoods are computed in full precision
-        return y.reshape(*y.shape[:-1], colours, self.outputs)  # f32[B,H,W,C,outputs]
+    def layer(self, colours: int) -> nn.Module:
+        """See `PixelNetwork`."""
+        return ConvLayer(
+            self.features, self.kernel, colours, self.dropout, self.patches, self.dtype
+        )  # fmt: skip

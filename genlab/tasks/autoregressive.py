@@ -17,6 +17,7 @@ from genlab import config as configs
 from genlab import likelihoods, optim, sampling, updates
 from genlab.errors import UserError
 from genlab.figures import Rows
+from genlab.levels import centre, dequantise, quantise
 from genlab.likelihoods import Likelihood
 from genlab.state import State, Tree
 from genlab.task import Spec
@@ -27,7 +28,8 @@ Batch = updates.Batch
 
 @dataclass(frozen=True)
 class Task:
-    """network: with a `cache` collection for samplers.  shape: (H, W, C) of its images."""
+    """network: called as `genlab/nn/masked.py` says.  shape: (H, W, C) of its images.
+    classes: of a conditional model, else 0."""
 
     network: nn.Module
     likelihood: Likelihood
@@ -35,6 +37,7 @@ class Task:
     optimizer: optax.GradientTransformation
     ema: float
     shape: tuple[int, int, int]
+    classes: int = 0
 
     units: ClassVar[dict[str, str]] = {
         "nll": "nats per image",
@@ -45,7 +48,7 @@ class Task:
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
         x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        params = self.network.init(key, x)["params"]
+        params = self.network.init(key, x, self._context(batch["label"][:1]))["params"]
         averaged = (PLAYER,) if self.ema else ()
         return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
 
@@ -56,14 +59,14 @@ class Task:
     def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
         values_key, dropout_key = jax.random.split(key)
         values = self._observe(batch, values_key)
-        found = self._measure(params, values, {"dropout": dropout_key})
+        found = self._measure(params, values, batch["label"], {"dropout": dropout_key})
         means = {name: x.mean() for name, x in found.items()}
         loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
         return loss, (self.summarise(means), {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values."""
-        return self._measure(state.params[PLAYER], self._observe(batch, key))
+        return self._measure(state.params[PLAYER], self._observe(batch, key), batch["label"])
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
         """Adds the bits per dimension of the mean negative log-likelihood."""
@@ -121,24 +124,32 @@ class Task:
         """
         network, method = sampling.prepare(self.network, method)
         levels = self.likelihood.levels
-        given = likelihoods.quantise(images, levels)
+        given = quantise(images, levels)
         params = state.params[PLAYER]
-        drawn = sampling.raster(
-            network, params, self.likelihood, keys, given, known, method, temperature
+        context = self._context(labels)
+        drawn = sampling.draw(
+            network, params, self.likelihood, keys, given, known, context, method, temperature
         )
-        return jnp.where(known, images, likelihoods.dequantise(drawn, levels))
+        return jnp.where(known, images, dequantise(drawn, levels))
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> u8[B,H,W,C]: each pixel's mean given the true pixels before it."""
+        """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""
         levels = self.likelihood.levels
-        params = self._apply(state.params[PLAYER], likelihoods.quantise(batch["image"], levels))
-        return jnp.round(self.likelihood.mean(params) * (255.0 / (levels - 1))).astype(jnp.uint8)
+        values = quantise(batch["image"], levels)
+        params = self._apply(state.params[PLAYER], values, batch["label"])
+
+        def mean(colour: int) -> jax.Array:
+            logits = self.likelihood.conditional(params, values, colour)  # f32[B,H,W,levels]
+            return jax.nn.softmax(logits) @ jnp.arange(levels, dtype=jnp.float32)
+
+        means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
+        return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
     def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
         """The figures of the family, by name: prediction in one pass, and completions."""
         levels = self.likelihood.levels
         images = split.read(np.arange(min(8, len(split))))["image"]
-        shown = np.asarray(likelihoods.dequantise(likelihoods.quantise(images, levels), levels))
+        shown = np.asarray(dequantise(quantise(images, levels), levels))
         upper = np.arange(self.shape[0])[:, None, None] < self.shape[0] // 2  # bool[H,1,1]
         drawn = [
             (f"completion {i + 1}", model.complete(jax.random.fold_in(key, i), shown, upper))
@@ -158,14 +169,26 @@ class Task:
     def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
         return likelihoods.observe(self.likelihood, self.binarisation, batch["image"], key)
 
-    def _apply(self, params: Tree, values: jax.Array, rngs: Any = None) -> jax.Array:
-        x = likelihoods.centre(values, self.likelihood.levels)  # f32[B,H,W,C]
-        return self.network.apply({"params": params}, x, train=rngs is not None, rngs=rngs)
+    def _context(self, labels: jax.Array) -> jax.Array | None:
+        """i32[B] -> f32[B,1,1,classes], or None for a model of no class."""
+        return jax.nn.one_hot(labels, self.classes)[:, None, None] if self.classes else None
+
+    def _apply(
+        self, params: Tree, values: jax.Array, labels: jax.Array, rngs: Any = None
+    ) -> jax.Array:
+        x = centre(values, self.likelihood.levels)  # f32[B,H,W,C]
+        return self.network.apply(
+            {"params": params}, x, self._context(labels), train=rngs is not None, rngs=rngs
+        )
 
     def _measure(
-        self, params: Tree, values: jax.Array, rngs: dict[str, jax.Array] | None = None
+        self,
+        params: Tree,
+        values: jax.Array,
+        labels: jax.Array,
+        rngs: dict[str, jax.Array] | None = None,
     ) -> dict[str, jax.Array]:
-        found = self._apply(params, values, rngs)  # f32[B,H,W,C,outputs]
+        found = self._apply(params, values, labels, rngs)  # f32[B,H,W,C,outputs]
         if not self.likelihood.exact:
             return {"mse": self.likelihood.squared_error(found, values).mean((1, 2, 3))}
         return {"nll": -self.likelihood.log_prob(found, values).sum((1, 2, 3))}  # f32[B]
@@ -173,13 +196,16 @@ class Task:
 
 def make(config: ConfigDict, spec: Spec) -> Task:
     """The task of a config, for images of that shape."""
-    likelihood = likelihoods.make(config.likelihood)
-    if not hasattr(likelihood, "logits") or config.likelihood.binarisation == "expected":
+    likelihood = likelihoods.make(config.likelihood, spec.shape[2])
+    if not hasattr(likelihood, "conditional") or config.likelihood.binarisation == "expected":
         raise UserError(
             f"likelihood: {config.likelihood.name} with binarisation"
             f" {config.likelihood.binarisation} is for VAEs; an autoregressive model needs"
-            " categorical, bernoulli or grey_value, and levels that are drawn."
+            " categorical, bernoulli, logistic_mixture or grey_value, and levels that are drawn."
         )
+    conditional = config.autoregressive.conditional
+    if conditional and not spec.classes:
+        raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
     return Task(
         network=configs.build(config.model, "model", outputs=likelihood.outputs),
         likelihood=likelihood,
@@ -187,4 +213,5 @@ def make(config: ConfigDict, spec: Spec) -> Task:
         optimizer=optim.make(config.optim, config.train.steps),
         ema=config.optim.ema,
         shape=spec.shape,
+        classes=len(spec.classes) if conditional else 0,
     )

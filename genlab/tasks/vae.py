@@ -280,7 +280,7 @@ def make(config: ConfigDict, spec: Spec) -> Task:
         raise UserError("vae.beta and vae.warmup_steps: take 0 or more.")
     if vae.conditional and not spec.classes:
         raise UserError("vae.conditional: this data has no labels; set it to False.")
-    likelihood = likelihoods.make(config.likelihood)
+    likelihood = likelihoods.make(config.likelihood, spec.shape[2])
     if not hasattr(likelihood, "draw"):
         raise UserError(f"likelihood.name={config.likelihood.name}: a VAE needs one that draws.")
     outputs = likelihood.outputs

@@ -1,0 +1,23 @@
+"""Bytes, the levels that likelihoods are of, and what networks see of them."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def quantise(images: jax.Array, levels: int) -> jax.Array:
+    """u8 0..255 -> i32 levels, in bins of equal width; 2 levels split between 127 and 128."""
+    return images.astype(jnp.int32) * levels // 256
+
+
+def dequantise(values: jax.Array, levels: int) -> jax.Array:
+    """i32 levels -> u8, evenly from 0 to 255 but within each level's bin: `quantise` undoes it."""
+    first, beyond = (-(-(values + i) * 256 // levels) for i in (0, 1))
+    even = jnp.round(values * (255.0 / (levels - 1)))
+    return jnp.clip(even, first, beyond - 1).astype(jnp.uint8)
+
+
+def centre(values: jax.Array, levels: int) -> jax.Array:
+    """i32 levels -> f32 in [-1,1], as networks see them."""
+    return values * (2.0 / (levels - 1)) - 1.0

@@ -1,0 +1,179 @@
+"""The Gated PixelCNN: two stacks of convolutions, and no blind spot.
+
+The vertical stack sees all rows above a pixel, the horizontal one its own row up to it and, through
+a 1x1 link, the vertical stack. Called as `genlab/nn/masked.py` says; what is computed before a row
+is the vertical stack.
+
+Source: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", arXiv
+1606.05328, section 2.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genlab import noise
+from genlab.nn.masked import MaskedConv, Place, Told, cached, context_at, head, windows
+
+
+def gate(x: jax.Array) -> jax.Array:
+    """f32[...,2p] -> f32[...,p]: tanh of one half times sigmoid of the other."""
+    value, opening = jnp.split(x, 2, -1)
+    return jnp.tanh(value) * nn.sigmoid(opening)
+
+
+class VerticalConv(nn.Module):
+    """A convolution over `rows` rows, the last of them the pixel's own, without any mask: of a map
+    whose row i knows the image above row i only."""
+
+    features: int
+    kernel: int
+    rows: int
+    patches: bool = False
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, at: Place | None = None) -> jax.Array:
+        """f32[B,H,W,Cin] -> f32[B,H,W,features]; with at=(i, None) of that row, f32[B,1,W,...]."""
+        b, height, width, c_in = x.shape
+        rows, side = self.rows, self.kernel // 2
+        taps = rows * self.kernel
+        init = nn.initializers.glorot_uniform()
+        matrix = self.param("kernel", init, (taps * c_in, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, matrix, bias = nn.dtypes.promote_dtype(x, matrix, bias, dtype=self.dtype)
+        if at is None and self.is_mutable_collection("cache"):
+            shape = (b, height + rows - 1, width + 2 * side, c_in)
+            self.variable("cache", "map", jnp.zeros, shape, x.dtype)
+        if at is None and not self.patches:
+            return bias + jax.lax.conv_general_dilated(
+                x,
+                matrix.reshape(rows, self.kernel, c_in, self.features),
+                window_strides=(1, 1),
+                padding=((rows - 1, 0), (side, side)),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+        if at is None:
+            padded = jnp.pad(x, ((0, 0), (rows - 1, 0), (side, side), (0, 0)))
+        else:
+            cache = cached(self, "map")
+            here = (0, at[0] + rows - 1, side, 0)
+            cache.value = jax.lax.dynamic_update_slice(cache.value, x, here)
+            padded = jax.lax.dynamic_slice_in_dim(cache.value, at[0], rows, 1)
+        columns = windows(padded, self.kernel, taps, height, width)
+        return (columns.reshape(-1, taps * c_in) @ matrix).reshape(b, height, width, -1) + bias
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks (figure 2 there); the residual is the horizontal stack's.
+
+    kind: mask of the horizontal stack, A in the first layer, which has no residual.
+    rows: of the vertical kernel.
+    """
+
+    features: int
+    kernel: int = 3
+    kind: str = "B"
+    rows: int = 2
+    colours: int = 1
+    dropout: float = 0.0
+    residual: bool = True
+    patches: bool = False
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self,
+        v: jax.Array | None,
+        h: jax.Array | None,
+        context: jax.Array | None,
+        at: Place | None,
+        train: bool,
+    ) -> tuple[jax.Array | None, jax.Array | None, jax.Array | None]:
+        """Both maps f32[B,H,W,...] -> both maps f32[B,H,W,p], and what this layer adds to h.
+
+        With at=(i, None) v is f32[B,1,W,...] and the others are None; of a pixel v is None.
+        """
+        size = self.features
+        if v is not None:
+            gates = VerticalConv(2 * size, self.kernel, self.rows, self.patches, self.dtype)(v, at)
+            link = nn.Dense(2 * size, use_bias=False, dtype=self.dtype, name="linked")(gates)
+            v = gate(Told(self.dtype, name="told_vertical")(gates, context))
+            if at is None and self.is_mutable_collection("cache"):
+                shape = (link.shape[0], 1, *link.shape[2:])
+                self.variable("cache", "link", jnp.zeros, shape, link.dtype)
+            if at is not None:
+                cached(self, "link").value = link
+                return v, None, None
+        else:
+            link = jax.lax.dynamic_slice_in_dim(cached(self, "link").value, at[1], 1, 2)
+        across = MaskedConv(
+            2 * size, self.kernel, self.kind, self.colours, 2, 0, self.patches, self.dtype
+        )(h, at)
+        across = Told(self.dtype, name="told_horizontal")(across + link, context)
+        out = noise.Dropout(self.dropout)(gate(across), train)
+        out = MaskedConv(size, 1, "B", self.colours, dtype=self.dtype)(out)
+        return v, h + out if self.residual and self.kind == "B" else out, out
+
+
+class GatedPixelCNN(nn.Module):
+    """The Gated PixelCNN. A class is a bias in every gate (section 2.3 there).
+
+    features: p of both stacks.  layers: after the first.  kernel: theirs.  first_kernel: side of
+    the first one.  The other fields are those of `masked.PixelNetwork`.
+    """
+
+    outputs: int
+    features: int = 32
+    layers: int = 7
+    kernel: int = 3
+    first_kernel: int = 7
+    head: int = 32
+    dropout: float = 0.0
+    residual: bool = True
+    skip: bool = False
+    colour_groups: bool = True
+    patches: bool = False
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        context: jax.Array | None = None,
+        at: Place | None = None,
+        train: bool = False,
+    ) -> jax.Array | None:
+        """As of `masked.PixelNetwork`."""
+        channels = x.shape[-1]
+        colours = channels if self.colour_groups else 1
+        context = context_at(context, at)
+        before_row, of_pixel = (
+            at is not None and at[1] is None,
+            at is not None and at[1] is not None,
+        )
+        v, h, skipped = None, x, 0.0
+        if not of_pixel:
+            v = jnp.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]  # row i knows those above it
+        if before_row:
+            v, h = jax.lax.dynamic_slice_in_dim(v, at[0], 1, 1), None
+
+        def layer(kernel: int, kind: str, rows: int, dropout: float) -> GatedLayer:
+            return GatedLayer(
+                self.features, kernel, kind, rows, colours, dropout, self.residual,
+                self.patches, self.dtype,
+            )  # fmt: skip
+
+        half = self.first_kernel // 2
+        v, h, _ = layer(self.first_kernel, "A", half, 0.0)(v, h, context, at, train)
+        for _ in range(self.layers):
+            rows = self.kernel // 2 + 1
+            v, h, out = layer(self.kernel, "B", rows, self.dropout)(v, h, context, at, train)
+            if self.skip and not before_row:
+                skipped += MaskedConv(self.features, 1, "B", colours, dtype=self.dtype)(out)
+        if before_row:
+            return None
+        y = head(h + skipped, self.head, colours, channels * self.outputs, self.dtype)
+        return y.reshape(*y.shape[:-1], channels, self.outputs)  # f32[B,H,W,C,outputs]

@@ -1,0 +1,237 @@
+"""PixelRNN: the Row LSTM and the Diagonal BiLSTM.
+
+Both compute what the input says to all gates of all pixels at once (input-to-state), and scan
+over the states alone, whose own convolution (state-to-state) is a product with patches. Initial
+states are learned. The layers are framed as in `genlab/nn/masked.py`.
+
+Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, section 3.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genlab import noise
+from genlab.nn.masked import MaskedConv, PixelNetwork, Place, Told, cached, windows
+
+GLOROT = nn.initializers.glorot_uniform()
+
+
+def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
+    o, f, i, g = jnp.split(gates, 4, -1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+    return nn.sigmoid(o) * jnp.tanh(c), c
+
+
+class RowLSTMLayer(nn.Module):
+    """States go from row to row; each sees the three states above it, so its view is a triangle."""
+
+    features: int
+    colours: int = 1
+    dropout: float = 0.0
+    patches: bool = False
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, context: jax.Array | None, at: Place | None, train: bool
+    ) -> jax.Array:
+        """f32[B,H,W,2h] -> f32[B,H,W,2h]."""
+        size = self.features
+        drive = MaskedConv(
+            4 * size, 3, "B", self.colours, 4, rows=0, patches=self.patches, dtype=self.dtype
+        )(x, at)  # f32[B,H,W,4h]
+        drive = Told(self.dtype)(drive, context)
+        kernel = self.param("state_kernel", GLOROT, (3 * size, 4 * size))
+        first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
+        kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
+
+        def around(h: jax.Array) -> jax.Array:  # f32[B,W,h] -> f32[B,W,3h]
+            return windows(jnp.pad(h, ((0, 0), (1, 1), (0, 0)))[:, None], 3, 3, 1, h.shape[1])[:, 0]
+
+        if at is not None:
+            h = self._pixel(drive[:, 0, 0], kernel, first_h, first_c, at)
+        else:
+            b, _, width, _ = x.shape
+            if self.is_mutable_collection("cache"):  # of the last two rows, even and odd
+                self.variable("cache", "h", jnp.zeros, (b, 2, width + 2, size), drive.dtype)
+                self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
+
+            def row(state: tuple, drive: jax.Array) -> tuple:
+                h, c = state
+                h, c = lstm(drive + around(h) @ kernel, c)
+                return (h, c), h
+
+            start = tuple(jnp.broadcast_to(s, (b, width, size)) for s in (first_h, first_c))
+            h = jax.lax.scan(row, start, drive.swapaxes(0, 1))[1].swapaxes(0, 1)  # f32[B,H,W,h]
+        h = noise.Dropout(self.dropout)(h, train)
+        return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
+
+    def _pixel(
+        self, drive: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, at: Place
+    ) -> jax.Array:
+        """f32[B,4h] and the initial state -> f32[B,1,1,h], from and into the cache."""
+        hs, cs = cached(self, "h"), cached(self, "c")
+        b, _, padded, size = hs.value.shape
+        i, j = at
+        column = jnp.arange(3) + j
+        inside = ((column > 0) & (column < padded - 1))[:, None]  # else it is the zero of a border
+        above = jax.lax.dynamic_slice(hs.value, (0, (i + 1) % 2, j, 0), (b, 1, 3, size))[:, 0]
+        above = jnp.where(i > 0, above, jnp.where(inside, h, 0.0))  # f32[B,3,h]
+        c_above = jax.lax.dynamic_slice(cs.value, (0, (i + 1) % 2, j, 0), (b, 1, 1, size))[:, 0, 0]
+        h, c = lstm(drive + above.reshape(b, -1) @ kernel, jnp.where(i > 0, c_above, c))
+        h, c = h[:, None, None], c[:, None, None]
+        hs.value = jax.lax.dynamic_update_slice(hs.value, h, (0, i % 2, j + 1, 0))
+        cs.value = jax.lax.dynamic_update_slice(cs.value, c, (0, i % 2, j, 0))
+        return h
+
+
+def skew(x: jax.Array) -> jax.Array:
+    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i moved right by i; columns are diagonals."""
+    *lead, height, width, size = x.shape
+    x = jnp.pad(x, [(0, 0)] * (len(lead) + 1) + [(0, height), (0, 0)])
+    x = x.reshape(*lead, height * (height + width), size)[..., : height * (height + width - 1), :]
+    return x.reshape(*lead, height, height + width - 1, size)
+
+
+def unskew(x: jax.Array, width: int) -> jax.Array:
+    """The inverse of `skew`."""
+    *lead, height, columns, size = x.shape
+    x = x.reshape(*lead, height * columns, size)
+    x = jnp.pad(x, [(0, 0)] * len(lead) + [(0, height), (0, 0)])
+    return x.reshape(*lead, height, columns + 1, size)[..., :width, :]
+
+
+class DiagonalBiLSTMLayer(nn.Module):
+    """States go along diagonals; each sees the one beside it and the one above it.
+
+    Left to right, that is all above and left of a pixel; right to left, one row lower, all above
+    and right of it. Both directions are one scan.
+    """
+
+    features: int
+    colours: int = 1
+    dropout: float = 0.0
+    patches: bool = False
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, context: jax.Array | None, at: Place | None, train: bool
+    ) -> jax.Array:
+        """f32[B,H,W,2h] -> f32[B,H,W,2h]; x has the column right of the image too.
+
+        With at=(i, None): f32[B,1,1,2h], the last column of row i-1, after which the states of
+        that row are computed from right to left.
+        """
+        b, _, width, _ = x.shape
+        size = self.features
+        drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x)
+        drive = Told(self.dtype)(drive, context)
+        drive = jnp.stack(jnp.split(drive, 2, -1))  # f32[2,B,H,W,4h]
+        init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
+        kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
+        initial = self.param("initial", nn.initializers.zeros, (2, 2, size))  # h, c; direction
+        kernel, initial = kernel.astype(drive.dtype), initial.astype(drive.dtype)
+        if at is not None:
+            h = self._pixel(drive[:, :, 0, 0], kernel, initial, at)
+        else:
+            if self.is_mutable_collection("cache"):
+                self.variable("cache", "h", jnp.zeros, (b, 2, width, size), drive.dtype)
+                self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
+                self.variable("cache", "right", jnp.zeros, (b, width, size), drive.dtype)
+                self.variable("cache", "drive", jnp.zeros, (b, width, 4 * size), drive.dtype)
+            h = self._scan(drive, kernel, initial)
+        h = noise.Dropout(self.dropout)(h, train)
+        return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
+
+    def _scan(self, drive: jax.Array, kernel: jax.Array, initial: jax.Array) -> jax.Array:
+        """f32[2,B,H,W,4h] -> f32[B,H,W,h]."""
+        _, b, height, width, _ = drive.shape
+        first = jnp.broadcast_to(initial[:, :, None, None], (2, 2, b, height, initial.shape[-1]))
+        rows = jnp.arange(height)[:, None]
+        drive = skew(jnp.stack([drive[0], drive[1, :, :, ::-1]]))  # f32[2,B,H,H+W-1,4h]
+
+        def diagonal(state: tuple, inputs: tuple) -> tuple:
+            h, c = state  # f32[2,B,H,h] each
+            drive, d = inputs
+            above = jnp.concatenate([first[0, :, :, :1], h[:, :, :-1]], 2)
+            both = jnp.concatenate([h, above], -1)
+            gates = drive + jnp.einsum("dbhi,dio->dbho", both, kernel)
+            # A row that has not begun yet keeps its initial state.
+            h, c = (jnp.where(d >= rows, x, s) for x, s in zip(lstm(gates, c), first, strict=True))
+            return (h, c), h
+
+        diagonals = jnp.arange(height + width - 1)
+        _, h = jax.lax.scan(diagonal, tuple(first), (jnp.moveaxis(drive, 3, 0), diagonals))
+        left, right = unskew(jnp.moveaxis(h, 0, 3), width)
+        lowered = jnp.pad(right[:, :, ::-1], ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
+        return left + lowered  # f32[B,H,W,h]
+
+    def _pixel(
+        self, drive: jax.Array, kernel: jax.Array, initial: jax.Array, at: Place
+    ) -> jax.Array:
+        """f32[2,B,4h] -> f32[B,1,1,h], from and into the cache; and the end of a row."""
+        hs, cs, rights, drives = (cached(self, n) for n in ("h", "c", "right", "drive"))
+        b, _, width, size = hs.value.shape
+        ends = at[1] is None
+        i, j = (at[0] - 1, width - 1) if ends else at
+
+        def read(x: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
+            return jax.lax.dynamic_slice(x, (0, row % 2, column, 0), (b, 1, 1, size))[:, 0, 0]
+
+        # f32[B,h]: the state beside the pixel, and the one above it.
+        h, c = (jnp.where(j > 0, read(x.value, i, j - 1), initial[n, 0])
+                for n, x in enumerate((hs, cs)))  # fmt: skip
+        above = jnp.where(i > 0, read(hs.value, i + 1, j), initial[0, 0])
+        h, c = lstm(drive[0] + jnp.concatenate([h, above], -1) @ kernel[0], c)
+        hs.value = jax.lax.dynamic_update_slice(hs.value, h[:, None, None], (0, i % 2, j, 0))
+        cs.value = jax.lax.dynamic_update_slice(cs.value, c[:, None, None], (0, i % 2, j, 0))
+        drives.value = jax.lax.dynamic_update_slice(drives.value, drive[1][:, None], (0, j, 0))
+        lowered = jax.lax.dynamic_slice_in_dim(rights.value, j, 1, 1)[:, 0]
+        out = h + jnp.where(i > 0, lowered, 0.0)
+        if ends:
+            rights.value = self._end(drives.value, rights.value, kernel[1], initial[:, 1], i)
+        return out[:, None, None]
+
+    def _end(
+        self, drive: jax.Array, above: jax.Array, kernel: jax.Array, initial: jax.Array, row: Place
+    ) -> jax.Array:
+        """f32[B,W,4h] and the states above f32[B,W,h] -> the row's states from right to left."""
+        above = jnp.where(row > 0, above, initial[0])
+
+        def column(state: tuple, inputs: tuple) -> tuple:
+            h, c = state
+            drive, above = inputs
+            h, c = lstm(drive + jnp.concatenate([h, above], -1) @ kernel, c)
+            return (h, c), h
+
+        start = tuple(jnp.broadcast_to(s, (drive.shape[0], s.shape[-1])) for s in initial)
+        inputs = (drive.swapaxes(0, 1), above.swapaxes(0, 1))
+        return jax.lax.scan(column, start, inputs, reverse=True)[1].swapaxes(0, 1)
+
+
+class RowLSTM(PixelNetwork):
+    """PixelRNN of Row LSTM layers."""
+
+    def layer(self, colours: int) -> nn.Module:
+        """See `PixelNetwork`."""
+        return RowLSTMLayer(self.features, colours, self.dropout, self.patches, self.dtype)
+
+
+class DiagonalBiLSTM(PixelNetwork):
+    """PixelRNN of Diagonal BiLSTM layers, whose view is all that comes before a pixel.
+
+    Layers work on one more column than the image has. Mask A hides a pixel from its own column, so
+    the last one of a row is first seen right of it, where the states from right to left begin;
+    without that column every pixel but the last few of its row would miss it.
+    """
+
+    margin = 1
+
+    def layer(self, colours: int) -> nn.Module:
+        """See `PixelNetwork`."""
+        return DiagonalBiLSTMLayer(self.features, colours, self.dropout, self.patches, self.dtype)
