@@ -111,6 +111,10 @@ def smoke(config: ConfigDict) -> None:
     config.sample.update(count=4, batch_size=16)
     if "density" in config:
         config.density.components = 3
+    if config.task == "autoregressive":
+        for network in (config.model, config.model.get("small"), config.model.get("large")):
+            if network and "layers" in network:
+                network.update(features=9, layers=1, head=9)
     if config.task == "vae":
         config.eval.update(samples=6, chunk=4)
 
@@ -210,19 +214,48 @@ def dcgan(config: ConfigDict, start: int, features: tuple[int, ...], down: tuple
     gan(config, generator, discriminator | common, learning_rate=2e-4, b1=0.5)
 
 
-def autoregressive(config: ConfigDict, name: str, **model: Any) -> None:
-    """The task and the sections that every autoregressive model starts from; `model` are fields of
-    its network beside those that all have."""
+def of_pixels(name: str, **model: Any) -> ConfigDict:
+    """The section of a network of pixels, with the fields that all have; `model` are others."""
+    network = ConfigDict({"name": name, "features": 32, "layers": 7, "first_kernel": 7})
+    network.update(head=32, dropout=0.0, residual=True, skip=False, colour_groups=True)
+    network.update(patches=False, dtype="float32", **model)
+    return network
+
+
+def autoregressive(config: ConfigDict, network: ConfigDict) -> None:
+    """The task and the sections that every autoregressive model starts from."""
     config.task = "autoregressive"
     config.autoregressive = ConfigDict({"conditional": False})  # on the class
-    config.model = ConfigDict({"name": name, "features": 32, "layers": 7})
-    config.model.update(first_kernel=7, head=32, dropout=0.0, residual=True, skip=False)
-    config.model.update(colour_groups=True, patches=False, dtype="float32", **model)
+    config.model = network
     config.likelihood = ConfigDict({"name": "categorical", "levels": 256, "binarisation": "fixed"})
     config.likelihood.components = 10  # of a logistic_mixture
     config.train.best_metric = "nll"
 
 
-def pixelcnn(config: ConfigDict) -> None:
-    """The sections that every PixelCNN starts from."""
-    autoregressive(config, "masked.PixelCNN", kernel=3)
+def binarized_mnist(config: ConfigDict, steps: int) -> None:
+    """The fixed binarised MNIST (Larochelle's files), for that many steps."""
+    config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=16)
+    config.likelihood.update(name="bernoulli", levels=2)
+    likelihood_training(config, steps)
+
+
+def grey_mnist(config: ConfigDict, steps: int) -> None:
+    """MNIST at 256 levels, 10,000 training images held out, for that many steps."""
+    config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=16)
+    config.data.update(train_split="train[:50000]", valid_split="train[50000:]")
+    likelihood_training(config, steps)
+
+
+def cifar10(config: ConfigDict, steps: int) -> None:
+    """CIFAR-10 at 256 levels, for that many steps."""
+    config.data.update(source="tfds:cifar10", image_size=32, channels=3, batch_size=16)
+    likelihood_training(config, steps)
+    config.eval.batch_size = 64
+    config.sample.update(count=16, batch_size=16)
+
+
+def likelihood_training(config: ConfigDict, steps: int) -> None:
+    """Muon and averaged weights; what is measured and drawn four times on the way."""
+    config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.999)
+    config.train.update(steps=steps, log_every=100, checkpoint_every=500)
+    config.train.eval_every = config.train.sample_every = steps // 4

@@ -14,16 +14,11 @@ from configs import common
 
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
-    common.pixelcnn(config)
+    network = common.of_pixels("masked.PixelCNN", kernel=3, layers=3, first_kernel=5, dropout=0.1)
+    common.autoregressive(config, network)
     config.data.batch_size = 32
-    config.model.update(features=32, layers=3, first_kernel=5, dropout=0.1)
     config.likelihood.levels = 17
     config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=50, ema=0.99)
     config.optim.clip_norm = 1.0
     config.train.update(steps=2000, eval_every=200, checkpoint_every=200, sample_every=500)
-    return common.variants(config, arg, smoke=smoke)
-
-
-def smoke(config: ConfigDict) -> None:
-    common.smoke(config)
-    config.model.update(features=8, layers=1)
+    return common.variants(config, arg, smoke=common.smoke)

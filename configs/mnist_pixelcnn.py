@@ -14,18 +14,12 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-TRAIN = 50_000
-
 
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
-    common.pixelcnn(config)
-    config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=16)
-    config.data.update(train_split=f"train[:{TRAIN}]", valid_split=f"train[{TRAIN}:]")
-    config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.999)
-    config.train.update(steps=10_000, log_every=100, eval_every=2500, checkpoint_every=500)
-    config.train.sample_every = 2500
-    return common.variants(config, arg, smoke=smoke, lab=lab)
+    common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
+    common.grey_mnist(config, steps=10_000)
+    return common.variants(config, arg, smoke=common.smoke, lab=lab)
 
 
 def lab(config: ConfigDict) -> None:
@@ -33,11 +27,6 @@ def lab(config: ConfigDict) -> None:
     original beside the one-pass prediction (which is not generation)."""
     config.likelihood.name = "grey_value"
     config.data.batch_size = 128
-    steps = 5 * TRAIN // 128
+    steps = 5 * 50_000 // 128
     config.optim.update(name="adam", learning_rate=1e-3, schedule="constant", ema=0.0)
     config.train.update(steps=steps, eval_every=0, sample_every=0, best_metric="mse")
-
-
-def smoke(config: ConfigDict) -> None:
-    common.smoke(config)
-    config.model.update(features=8, layers=1)

@@ -30,7 +30,7 @@ SHARED = ROOT.parent / "shared" / "data"  # real sets, where a checkout has them
 def tiny_config() -> ConfigDict:
     """A PixelCNN small enough to compile in a second, on a few real digits."""
     config = common.base()
-    common.pixelcnn(config)
+    common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
     common.smoke(config)
     config.model.update(features=4, layers=1, first_kernel=3, head=4)
     config.likelihood.levels = 4

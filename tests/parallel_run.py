@@ -16,7 +16,7 @@ from genlab import parallel, train
 def config(mode: str) -> ConfigDict:
     """Dropout, drawn binarisation and plain SGD: a gradient that is n times too large shows."""
     found = common.base()
-    common.pixelcnn(found)
+    common.autoregressive(found, common.of_pixels("masked.PixelCNN", kernel=3))
     common.smoke(found)
     found.parallel = mode
     found.data.batch_size = 16

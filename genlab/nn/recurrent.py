@@ -14,16 +14,17 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.nn.masked import MaskedConv, PixelNetwork, Place, Told, cached, windows
+from genlab.nn.lstm import lstm, lstm_scan
+from genlab.nn.masked import MaskedConv, PixelNetwork, Place, Told, cached
 
 GLOROT = nn.initializers.glorot_uniform()
+SHUT = 1e4  # of a gate: its sigmoid is 0 exactly, or 1
 
 
-def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
-    o, f, i, g = jnp.split(gates, 4, -1)
-    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
-    return nn.sigmoid(o) * jnp.tanh(c), c
+def beside_above(h: jax.Array) -> jax.Array:
+    """f32[...,W,h] of the row above -> f32[...,W,3h], the three states nearest to each place."""
+    h = jnp.pad(h, [(0, 0)] * (h.ndim - 2) + [(1, 1), (0, 0)])
+    return jnp.concatenate([h[..., :-2, :], h[..., 1:-1, :], h[..., 2:, :]], -1)
 
 
 class RowLSTMLayer(nn.Module):
@@ -49,9 +50,6 @@ class RowLSTMLayer(nn.Module):
         first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
         kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
 
-        def around(h: jax.Array) -> jax.Array:  # f32[B,W,h] -> f32[B,W,3h]
-            return windows(jnp.pad(h, ((0, 0), (1, 1), (0, 0)))[:, None], 3, 3, 1, h.shape[1])[:, 0]
-
         if at is not None:
             h = self._pixel(drive[:, 0, 0], kernel, first_h, first_c, at)
         else:
@@ -60,13 +58,11 @@ class RowLSTMLayer(nn.Module):
                 self.variable("cache", "h", jnp.zeros, (b, 2, width + 2, size), drive.dtype)
                 self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
 
-            def row(state: tuple, drive: jax.Array) -> tuple:
-                h, c = state
-                h, c = lstm(drive + around(h) @ kernel, c)
-                return (h, c), h
-
-            start = tuple(jnp.broadcast_to(s, (b, width, size)) for s in (first_h, first_c))
-            h = jax.lax.scan(row, start, drive.swapaxes(0, 1))[1].swapaxes(0, 1)  # f32[B,H,W,h]
+            first = beside_above(jnp.broadcast_to(first_h, (1, width, size)))[0] @ kernel
+            drive = drive.swapaxes(0, 1)[:, None].at[0].add(first)  # f32[H,1,B,W,4h]
+            start = jnp.broadcast_to(first_c, (1, b, width, size))
+            h = lstm_scan(beside_above, drive, kernel[None], start)
+            h = h[:, 0].swapaxes(0, 1)  # f32[B,H,W,h]
         h = noise.Dropout(self.dropout)(h, train)
         return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
 
@@ -89,12 +85,15 @@ class RowLSTMLayer(nn.Module):
         return h
 
 
-def skew(x: jax.Array) -> jax.Array:
-    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i moved right by i; columns are diagonals."""
+def skew(x: jax.Array, waiting: jax.Array) -> jax.Array:
+    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i moved right by i; columns are diagonals.
+
+    waiting: f32[F], what stands where there is no pixel.
+    """
     *lead, height, width, size = x.shape
-    x = jnp.pad(x, [(0, 0)] * (len(lead) + 1) + [(0, height), (0, 0)])
-    x = x.reshape(*lead, height * (height + width), size)[..., : height * (height + width - 1), :]
-    return x.reshape(*lead, height, height + width - 1, size)
+    beyond = jnp.broadcast_to(waiting, (*lead, height, height, size))
+    x = jnp.concatenate([x, beyond], -2).reshape(*lead, height * (height + width), size)
+    return x[..., : height * (height + width - 1), :].reshape(*lead, height, -1, size)
 
 
 def unskew(x: jax.Array, width: int) -> jax.Array:
@@ -103,6 +102,12 @@ def unskew(x: jax.Array, width: int) -> jax.Array:
     x = x.reshape(*lead, height * columns, size)
     x = jnp.pad(x, [(0, 0)] * len(lead) + [(0, height), (0, 0)])
     return x.reshape(*lead, height, columns + 1, size)[..., :width, :]
+
+
+def own_and_above(h: jax.Array) -> jax.Array:
+    """f32[...,H,h] of a diagonal -> f32[...,H,2h]: the state beside each place, and that above."""
+    above = jnp.pad(h, [(0, 0)] * (h.ndim - 2) + [(1, 0), (0, 0)])[..., :-1, :]
+    return jnp.concatenate([h, above], -1)
 
 
 class DiagonalBiLSTMLayer(nn.Module):
@@ -149,25 +154,26 @@ class DiagonalBiLSTMLayer(nn.Module):
         return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
 
     def _scan(self, drive: jax.Array, kernel: jax.Array, initial: jax.Array) -> jax.Array:
-        """f32[2,B,H,W,4h] -> f32[B,H,W,h]."""
+        """f32[2,B,H,W,4h] -> f32[B,H,W,h].
+
+        What the initial h says goes into the drive of the first column and row. A row that has not
+        begun yet keeps the initial c, by gates that are shut or open whatever the states are, and
+        an h of zero: so no step of the scan has to know which rows those are.
+        """
         _, b, height, width, _ = drive.shape
-        first = jnp.broadcast_to(initial[:, :, None, None], (2, 2, b, height, initial.shape[-1]))
-        rows = jnp.arange(height)[:, None]
-        drive = skew(jnp.stack([drive[0], drive[1, :, :, ::-1]]))  # f32[2,B,H,H+W-1,4h]
+        size = initial.shape[-1]
+        (h, c), zeros = initial, jnp.zeros((2, b, height, size), drive.dtype)
+        beside, above = (jnp.einsum("dh,dho->do", h, part) for part in jnp.split(kernel, 2, 1))
+        drive = jnp.stack([drive[0], drive[1, :, :, ::-1]])
+        drive = drive.at[:, :, :, 0].add(beside[:, None, None])
+        drive = drive.at[:, :, 0].add(above[:, None, None])
+        waiting = jnp.repeat(jnp.array([-SHUT, SHUT, -SHUT, 0.0], drive.dtype), size)  # o, f, i, g
+        drive = skew(drive, waiting)  # f32[2,B,H,H+W-1,4h]
 
-        def diagonal(state: tuple, inputs: tuple) -> tuple:
-            h, c = state  # f32[2,B,H,h] each
-            drive, d = inputs
-            above = jnp.concatenate([first[0, :, :, :1], h[:, :, :-1]], 2)
-            both = jnp.concatenate([h, above], -1)
-            gates = drive + jnp.einsum("dbhi,dio->dbho", both, kernel)
-            # A row that has not begun yet keeps its initial state.
-            h, c = (jnp.where(d >= rows, x, s) for x, s in zip(lstm(gates, c), first, strict=True))
-            return (h, c), h
-
-        diagonals = jnp.arange(height + width - 1)
-        _, h = jax.lax.scan(diagonal, tuple(first), (jnp.moveaxis(drive, 3, 0), diagonals))
-        left, right = unskew(jnp.moveaxis(h, 0, 3), width)
+        start = zeros + c[:, None, None]
+        h = lstm_scan(own_and_above, jnp.moveaxis(drive, 3, 0), kernel, start)
+        h = jnp.moveaxis(h, 0, 3)
+        left, right = unskew(h, width)
         lowered = jnp.pad(right[:, :, ::-1], ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
         return left + lowered  # f32[B,H,W,h]
 

@@ -1,0 +1,19 @@
+"""Gated PixelCNN on CIFAR-10 (size ours), with the mixture of logistics of PixelCNN++.
+
+python launch.py --config=configs/cifar10_gated_pixelcnn.py --workdir=runs/cifar10_gated_pixelcnn
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.autoregressive(
+        config, common.of_pixels("gated.GatedPixelCNN", kernel=3, features=128, layers=15)
+    )
+    config.model.update(head=256, dropout=0.1, skip=True)
+    common.cifar10(config, steps=200_000)
+    config.likelihood.name = "logistic_mixture"
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,18 @@
+"""PixelCNN on CIFAR-10: the paper's 15 layers of h=128.
+
+python launch.py --config=configs/cifar10_pixelcnn.py --workdir=runs/cifar10_pixelcnn
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.autoregressive(
+        config, common.of_pixels("masked.PixelCNN", kernel=3, features=128, layers=15)
+    )
+    config.model.head = 1024
+    common.cifar10(config, steps=200_000)
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,16 @@
+"""PixelRNN of Row LSTM layers on CIFAR-10: the paper's 12 layers of h=128.
+
+python launch.py --config=configs/cifar10_row_lstm.py --workdir=runs/cifar10_row_lstm
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.autoregressive(config, common.of_pixels("recurrent.RowLSTM", features=128, layers=12))
+    config.model.update(head=1024, skip=True)
+    common.cifar10(config, steps=200_000)
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,16 @@
+"""Gated PixelCNN on MNIST at all 256 levels, told the class, 7 layers of p=32.
+
+python launch.py --config=configs/mnist_gated_pixelcnn.py --workdir=runs/mnist_gated_pixelcnn
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
+    common.grey_mnist(config, steps=6000)
+    config.autoregressive.conditional = True
+    return common.variants(config, arg, smoke=common.smoke)

@@ -1,0 +1,18 @@
+"""Multi-scale PixelRNN on MNIST: a Diagonal BiLSTM at 7x7, then a Gated PixelCNN at 28x28.
+
+python launch.py --config=configs/mnist_multiscale.py --workdir=runs/mnist_multiscale
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    small = common.of_pixels("recurrent.DiagonalBiLSTM", layers=3)
+    large = common.of_pixels("gated.GatedPixelCNN", kernel=3)
+    network = {"name": "multiscale.MultiScale", "factor": 4, "features": 32}
+    common.autoregressive(config, ConfigDict(network | {"small": small, "large": large}))
+    common.grey_mnist(config, steps=6000)
+    return common.variants(config, arg, smoke=common.smoke)

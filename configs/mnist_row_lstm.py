@@ -1,0 +1,15 @@
+"""PixelRNN of Row LSTM layers on MNIST at all 256 levels, 7 layers of h=16.
+
+python launch.py --config=configs/mnist_row_lstm.py --workdir=runs/mnist_row_lstm
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = common.base()
+    common.autoregressive(config, common.of_pixels("recurrent.RowLSTM", features=16))
+    common.grey_mnist(config, steps=6000)
+    return common.variants(config, arg, smoke=common.smoke)

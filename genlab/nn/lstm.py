@@ -1,0 +1,81 @@
+"""An LSTM whose states see several others: its cell, and its scan with a gradient by hand.
+
+Gates stand in the order output, forget, input, content (van den Oord et al., arXiv 1601.06759,
+equation 3).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Around = Callable[[jax.Array], jax.Array]
+
+
+def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
+    o, f, i, g = jnp.split(gates, 4, -1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
+    return nn.sigmoid(o) * jnp.tanh(c), c
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def lstm_scan(around: Around, drive: jax.Array, kernel: jax.Array, c: jax.Array) -> jax.Array:
+    """The states of an LSTM from its drive, from states h of zero on.
+
+    Differentiated by hand: the gradient of the kernel is then one product over all times, not a
+    small one at each, and no more is kept than the opened gates and c.
+
+    Args:
+      around: linear, f32[G,...,h] -> f32[G,...,k*h], the states that each state sees.
+      drive: f32[T,G,...,4h].  kernel: f32[G,k*h,4h].  c: f32[G,...,h], before the first time.
+
+    Returns: f32[T,G,...,h].
+    """
+    return _lstm_forward(around, drive, kernel, c)[0]
+
+
+def _lstm_forward(around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array) -> tuple:
+    def forward(state: tuple, drive: jax.Array) -> tuple:
+        h, c = state
+        gates = drive + jnp.einsum("g...i,gio->g...o", around(h), kernel)
+        opened, content = jnp.split(gates, [3 * c.shape[-1]], -1)
+        sigmoids, content = nn.sigmoid(opened), jnp.tanh(content)
+        o, f, i = jnp.split(sigmoids, 3, -1)
+        c = f * c + i * content
+        h = o * jnp.tanh(c)
+        return (h, c), (h, c, sigmoids, content)
+
+    h, c, sigmoids, content = jax.lax.scan(forward, (jnp.zeros_like(start), start), drive)[1]
+    return h, (h, c, sigmoids, content, kernel, start)
+
+
+def _lstm_backward(around: Around, kept: tuple, slope: jax.Array) -> tuple:
+    h, c, sigmoids, content, kernel, start = kept
+    earlier_h = jnp.concatenate([jnp.zeros_like(h[:1]), h[:-1]])
+    earlier_c = jnp.concatenate([start[None], c[:-1]])
+    to_states = jax.linear_transpose(around, start)
+
+    def backward(slopes: tuple, inputs: tuple) -> tuple:
+        dh, dc = slopes
+        slope, earlier_c, c, sigmoids, g = inputs
+        o, f, i = jnp.split(sigmoids, 3, -1)
+        dh, t = dh + slope, jnp.tanh(c)
+        dc = dc + dh * o * (1 - t * t)
+        opened = jnp.concatenate([dh * t, dc * earlier_c, dc * g], -1) * sigmoids * (1 - sigmoids)
+        gates = jnp.concatenate([opened, dc * i * (1 - g * g)], -1)
+        (dh,) = to_states(jnp.einsum("g...o,gio->g...i", gates, kernel))
+        return (dh, dc * f), gates
+
+    zero = jnp.zeros_like(start)
+    inputs = (slope, earlier_c, c, sigmoids, content)
+    (_, dc), gates = jax.lax.scan(backward, (zero, zero), inputs, reverse=True)
+    seen = jax.vmap(around)(earlier_h)
+    return gates, jnp.einsum("tg...i,tg...o->gio", seen, gates), dc
+
+
+lstm_scan.defvjp(_lstm_forward, _lstm_backward)
