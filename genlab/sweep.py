@@ -205,14 +205,19 @@ def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[s
 
 def _draw_samples(workdir: Path, results: list[Result]) -> None:
     """figures/samples.png: samples of the first run of each setting, where it samples; by the same
-    noise where networks allow."""
-    rows = []
+    noise where networks allow. figures/receptive_fields.png, of networks that have one."""
+    rows, fields = [], []
     for point, members in grouped(results):
         good = [r for r in members if not r.failure]
         model = restore(str(workdir / name(good[0].point))) if good else None
+        title = ", ".join(map(str, point.values()))
         if model and hasattr(model.task, "sample"):
-            images = model.sample(jax.random.key(0), SHOWN)
-            rows.append((", ".join(map(str, point.values())) or "samples", images))
+            rows.append((title or "samples", model.sample(jax.random.key(0), SHOWN)))
+        if model and hasattr(model.task, "receptive_fields"):
+            fields.append((title or "field", model.task.receptive_fields(model.state)))
     if len({images.shape for _, images in rows}) == 1:
         picture = figures.Rows(rows, "Samples of each, as drawn: none was chosen.")
         figures.save(workdir / "figures" / "samples.png", picture)
+    if len({images.shape for _, images in fields}) == 1:
+        picture = figures.Rows(fields, figures.FIELD)
+        figures.save(workdir / "figures" / "receptive_fields.png", picture)

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from genlab import config as configs
 from genlab import likelihoods, optim, sampling, updates
 from genlab.errors import UserError
-from genlab.figures import Rows
+from genlab.figures import FIELD, Rows
 from genlab.levels import centre, dequantise, quantise
 from genlab.likelihoods import Likelihood
 from genlab.state import State, Tree
@@ -132,6 +132,22 @@ class Task:
         )
         return jnp.where(known, images, dequantise(drawn, levels))
 
+    def differences(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        first: np.ndarray,
+        second: np.ndarray,
+    ) -> tuple[int, int]:
+        """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
+        those by more than rounding explains."""
+        network, _ = sampling.prepare(self.network, "naive")
+        both = (np.asarray(quantise(x, self.likelihood.levels)) for x in (first, second))
+        context = self._context(labels)
+        params = state.params[PLAYER]
+        return sampling.differences(network, params, self.likelihood, keys, *both, context)
+
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""
         levels = self.likelihood.levels
@@ -145,6 +161,35 @@ class Task:
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
         return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
+    def receptive_field(self, state: State, row: int, column: int) -> np.ndarray:
+        """u8[H,W,3]: which pixels the distribution of one pixel depends on, by gradients at random
+        images: white are read, red come before it and are not, black come after it."""
+        keys = jax.random.split(jax.random.key(0))
+        x = jax.random.normal(keys[0], (8, *self.shape))
+        context = self._context(jnp.zeros(8, jnp.int32))
+
+        def told(x: jax.Array) -> jax.Array:
+            found = self.network.apply({"params": state.params[PLAYER]}, x, context)[:, row, column]
+            return (found * jax.random.normal(keys[1], found.shape)).sum()
+
+        read = np.abs(jax.jit(jax.grad(told))(x)).max((0, 3)) > 0  # bool[H,W]
+        height, width, _ = self.shape
+        rank = np.argsort(
+            sampling.order(self.network, np.arange(height * width).reshape(height, width, 1))
+        )
+        before = (rank < rank[row * width + column]).reshape(height, width)
+        field = np.zeros((height, width, 3), np.uint8)
+        field[before] = (190, 40, 40)
+        field[read] = 255
+        field[row, column] = (250, 200, 0)
+        return field
+
+    def receptive_fields(self, state: State) -> np.ndarray:
+        """u8[3,H,W,3]: of three pixels of the middle row."""
+        height, width, _ = self.shape
+        places = [(height // 2, width * part // 4) for part in (1, 2, 3)]
+        return np.stack([self.receptive_field(state, *place) for place in places])
+
     def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
         """The figures of the family, by name: prediction in one pass, and completions."""
         levels = self.likelihood.levels
@@ -156,6 +201,9 @@ class Task:
             for i in range(3)
         ]
         return {
+            "receptive_field": Rows(
+                [("receptive\nfield", self.receptive_fields(model.state))], FIELD
+            ),
             "one_step_prediction": Rows(
                 [("original", shown), ("one-step\nprediction", model.apply("predict", shown))],
                 "Each pixel's mean given the true pixels before it: prediction, not generation.",
