@@ -112,7 +112,7 @@ class MaskedConv(nn.Module):
             return (patch @ matrix + bias)[:, None, None, :]  # f32[B,1,1,Cout]
         b, h, w, _ = x.shape
         if self.kind == "B" and self.kernel > 1 and self.is_mutable_collection("cache"):
-            shape = (b, h + above, w + 2 * side, c_in)
+            shape = (b, h + above if above else 1, w + 2 * side, c_in)  # or its own row alone
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
         if self.kernel == 1:
             out = (x.reshape(-1, c_in) @ matrix).reshape(b, h, w, -1)
@@ -136,16 +136,17 @@ class MaskedConv(nn.Module):
         """f32[B,(above+1)*kernel*Cin], the neighbourhood of one pixel in raster order."""
         b, c_in = x.shape[0], x.shape[-1]
         size = (b, above + 1, self.kernel, c_in)
+        row, column = at
         if self.kind == "A":
             x = jnp.pad(x, ((0, 0), (above, 0), (side, side), (0, 0)))
         elif self.kernel > 1:
-            cache = cached(self, "map")
+            cache, row = cached(self, "map"), row if above else 0
             # The map is stored with its padding, so that a patch is one slice of it.
-            here = (0, at[0] + above, at[1] + side, 0)
+            here = (0, row + above, column + side, 0)
             x = cache.value = jax.lax.dynamic_update_slice(cache.value, x, here)
         else:
             return x.reshape(b, c_in)
-        return jax.lax.dynamic_slice(x, (0, at[0], at[1], 0), size).reshape(b, -1)
+        return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(b, -1)
 
 
 def cached(module: nn.Module, name: str) -> nn.Variable:
