@@ -13,7 +13,7 @@ def get_config(arg: str = "") -> ConfigDict:
     common.autoregressive(
         config, common.of_pixels("gated.GatedPixelCNN", kernel=3, features=128, layers=15)
     )
-    config.model.update(head=256, dropout=0.1, skip=True)
+    config.model.update(head=256, dropout=0.1, skip=True, colour_groups=False)
     common.cifar10(config, steps=200_000)
     config.likelihood.name = "logistic_mixture"
     return common.variants(config, arg, smoke=common.smoke)

@@ -11,6 +11,6 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
-    common.grey_mnist(config, steps=6000)
+    common.grey_mnist(config, steps=2500)
     config.autoregressive.conditional = True
     return common.variants(config, arg, smoke=common.smoke)

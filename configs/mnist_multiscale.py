@@ -14,5 +14,5 @@ def get_config(arg: str = "") -> ConfigDict:
     large = common.of_pixels("gated.GatedPixelCNN", kernel=3)
     network = {"name": "multiscale.MultiScale", "factor": 4, "features": 32}
     common.autoregressive(config, ConfigDict(network | {"small": small, "large": large}))
-    common.grey_mnist(config, steps=6000)
+    common.grey_mnist(config, steps=2500)
     return common.variants(config, arg, smoke=common.smoke)

@@ -17,5 +17,5 @@ def get_config(arg: str = "") -> ConfigDict:
     config.model.update(code=2, decoder_features=(32,), decoder_strides=(2,), start=64)
     config.model.update(kernel=3, activation="relu", dense_activation="relu")
     config.vae.beta = 5e-4 * 784
-    common.mnist(config, batch_size=128, epochs=10)
+    common.mnist(config, batch_size=128, epochs=5)
     return common.variants(config, arg, smoke=common.smoke)

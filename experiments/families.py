@@ -1,4 +1,5 @@
-"""One table and one picture: GANs, a VAE and a PixelCNN on grey MNIST, judged by the same features.
+"""One table and one picture: GANs, a VAE, a PixelCNN and PixelRNNs on grey MNIST, judged by the
+same features.
 
 python launch.py --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
 python launch.py --config=experiments/families.py --workdir=runs/families --mode=sweep \\
@@ -15,7 +16,14 @@ from ml_collections import ConfigDict
 from configs import common
 
 METRICS = ("frechet", "coverage")
-FAMILIES = ("mnist_gan", "mnist_dcgan_resize", "mnist_vae", "mnist_pixelcnn")
+FAMILIES = (
+    "mnist_gan",
+    "mnist_dcgan_resize",
+    "mnist_vae",
+    "mnist_pixelcnn",
+    "mnist_row_lstm",
+    "mnist_diagonal_bilstm",
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:

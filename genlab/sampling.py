@@ -153,7 +153,8 @@ def _in_order(
     temperature: float | jax.Array,
     places: jax.Array,
 ) -> jax.Array:
-    """Value after value; `naive` computes all pixels for each, `cached` one."""
+    """Value after value; `naive` computes all pixels for each, `cached` one: for each colour, or,
+    where the colours of a pixel do not see each other, once."""
     _, height, width, colours = given.shape
     stepper = Stepper(network, params, context)
     shown = lambda values: centre(values, likelihood.levels)  # noqa: E731
@@ -170,16 +171,20 @@ def _in_order(
         if method == "cached":
             loop = stepper.row(loop[0], shown(loop[1]), i), loop[1]
 
-        def value(number: jax.Array, loop: Any) -> Any:
-            cache, values = loop
-            j, colour = number // colours, number % colours
-            found, cache = pixel(cache, values, (i, j))
-            logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
-            drawn = jnp.argmax(logits + noise[:, j, colour], axis=-1)
-            here = jnp.where(known[:, i, j, colour], given[:, i, j, colour], drawn)
-            return cache, values.at[:, i, j, colour].set(here)
+        def column(j: jax.Array, loop: Any) -> Any:
+            once = None if network.colour_groups else pixel(loop[0], loop[1], (i, j))
 
-        return jax.lax.fori_loop(0, width * colours, value, loop)
+            def value(colour: jax.Array, loop: Any) -> Any:
+                cache, values = loop
+                found, cache = pixel(cache, values, (i, j)) if once is None else once
+                logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
+                drawn = jnp.argmax(logits + noise[:, j, colour], axis=-1)
+                here = jnp.where(known[:, i, j, colour], given[:, i, j, colour], drawn)
+                return cache, values.at[:, i, j, colour].set(here)
+
+            return jax.lax.fori_loop(0, colours, value, loop)
+
+        return jax.lax.fori_loop(0, width, column, loop)
 
     cache = empty_cache(network, params, given.shape, context) if method == "cached" else ()
     # What is known is shown from the start: no network reads it before its turn.
