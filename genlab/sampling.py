@@ -5,7 +5,7 @@
     fixed_point   the noise is frozen and the whole image drawn again and again until it stays as it
                   is: exact, as each pass settles at least the next value, and parallel over pixels
 
-How networks are called is said in `genlab/nn/masked.py`. The noise of value t (raster order,
+How networks are called is said in `genlab/nn/pixel.py`. The noise of value t (raster order,
 colours innermost) of image i is drawn from `fold_in(fold_in(key, i), t)`, so that every sampler
 sees the same noise. Values are drawn by adding Gumbel noise to logits: cached and full logits
 differ in their last bits, which an argmax with Gumbel noise hides far better than an inverse
@@ -25,6 +25,7 @@ from genlab.errors import UserError, nearest
 from genlab.levels import centre
 from genlab.likelihoods import Likelihood
 from genlab.nn.multiscale import MultiScale
+from genlab.nn.pixel import AGAIN
 from genlab.state import Tree
 
 METHODS = ("naive", "cached", "fixed_point")
@@ -172,17 +173,23 @@ def _in_order(
             loop = stepper.row(loop[0], shown(loop[1]), i), loop[1]
 
         def column(j: jax.Array, loop: Any) -> Any:
-            once = None if network.colour_groups else pixel(loop[0], loop[1], (i, j))
-
-            def value(colour: jax.Array, loop: Any) -> Any:
-                cache, values = loop
-                found, cache = pixel(cache, values, (i, j)) if once is None else once
+            def drawn(found: jax.Array, values: jax.Array, colour: Any) -> jax.Array:
                 logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
-                drawn = jnp.argmax(logits + noise[:, j, colour], axis=-1)
-                here = jnp.where(known[:, i, j, colour], given[:, i, j, colour], drawn)
-                return cache, values.at[:, i, j, colour].set(here)
+                new = jnp.argmax(logits + noise[:, j, colour], axis=-1)
+                new = jnp.where(known[:, i, j, colour], given[:, i, j, colour], new)
+                return values.at[:, i, j, colour].set(new)
 
-            return jax.lax.fori_loop(0, colours, value, loop)
+            def another(colour: jax.Array, loop: Any) -> Any:
+                cache, values = loop
+                again = (found, cache)
+                if network.colour_groups:
+                    again = pixel(cache, values, (i, j, AGAIN))
+                return again[1], drawn(again[0], values, colour)
+
+            cache, values = loop
+            found, cache = pixel(cache, values, (i, j))
+            loop = cache, drawn(found, values, 0)
+            return jax.lax.fori_loop(1, colours, another, loop) if colours > 1 else loop
 
         return jax.lax.fori_loop(0, width, column, loop)
 

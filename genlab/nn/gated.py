@@ -1,7 +1,7 @@
 """The Gated PixelCNN: two stacks of convolutions, and no blind spot.
 
 The vertical stack sees all rows above a pixel, the horizontal one its own row up to it and, through
-a 1x1 link, the vertical stack. Called as `genlab/nn/masked.py` says; what is computed before a row
+a 1x1 link, the vertical stack. Called as `genlab/nn/pixel.py` says; what is computed before a row
 is the vertical stack.
 
 Source: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", arXiv
@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.nn.masked import MaskedConv, Place, Told, cached, context_at, head, windows
+from genlab.nn.masked import MaskedConv, head
+from genlab.nn.pixel import Place, Told, cached, context_at, windows
 
 
 def gate(x: jax.Array) -> jax.Array:

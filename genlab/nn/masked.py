@@ -12,22 +12,12 @@ may use are the first few of the kernel. We store just those, so no weight is ev
 With several colours the middle tap is shared by colour groups (red before green before blue), and
 only that tap needs a mask of zeros and ones; see `colour_mask`.
 
-Every network of pixels is called in three ways, so that a sampler can compute what is new alone:
-
-    network(x, context)                     the parameters of every pixel, f32[B,H,W,C,outputs]
-    network(x, context, at=(i, None))       before row i: what all its pixels share, into the cache
-    network(x, context, at=(i, j))          of that pixel, f32[B,1,1,C,outputs]
-
-The last two read and write the `cache` collection, and come in raster order; a pixel may be
-repeated, when a colour of it is new. `context` is what all pixels are told: f32[B,1,1,K] (a class),
-f32[B,H,W,K] (a map) or None.
+How a network is called is said in `genlab/nn/pixel.py`.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, sections 2-3.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -35,8 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import noise
-
-Place = tuple[Any, Any]  # (row, column), traced or concrete; or (row, None)
+from genlab.nn.pixel import Place, Told, cached, context_at, windows
 
 
 def colour_mask(
@@ -52,13 +41,6 @@ def colour_mask(
     colour_out = np.tile(np.arange(size) * colours // size, gates)[None, :]
     allowed = colour_in < colour_out if kind == "A" else colour_in <= colour_out
     return allowed.astype(np.float32)  # f32[Cin,Cout]
-
-
-def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> jax.Array:
-    """Padded f32[B,height+r,width+kernel-1,Cin] -> f32[B,height,width,taps*Cin]: the first taps of
-    a kernel, in raster order, as they meet each place."""
-    shifts = [divmod(tap, kernel) for tap in range(taps)]
-    return jnp.concatenate([x[:, i : i + height, j : j + width] for i, j in shifts], -1)
 
 
 class MaskedConv(nn.Module):
@@ -87,7 +69,7 @@ class MaskedConv(nn.Module):
         Args:
           x: f32[B,H,W,Cin] the whole map. With `at` and kind A, the whole map too (the image is
             its own cache); with `at` and kind B, f32[B,1,1,Cin], the features at that pixel.
-          at: (row, column); None for the whole map.
+          at: the place of a pixel; None for the whole map.
 
         Returns: f32[B,H,W,features], or f32[B,1,1,features] with `at`.
         """
@@ -109,8 +91,15 @@ class MaskedConv(nn.Module):
 
         if at is not None:
             patch = self._patch_at(x, at, above, side)[:, : taps * c_in]
-            return (patch @ matrix + bias)[:, None, None, :]  # f32[B,1,1,Cout]
+            if self.colours == 1 or taps == 1:
+                return (patch @ matrix + bias)[:, None, None]  # f32[B,1,1,Cout]
+            before = cached(self, "before")  # what earlier pixels say, whatever the colours here
+            if len(at) == 2:
+                before.value = patch[:, :-c_in] @ matrix[:-c_in] + bias
+            return (before.value + patch[:, -c_in:] @ matrix[-c_in:])[:, None, None]
         b, h, w, _ = x.shape
+        if self.colours > 1 and taps > 1 and self.is_mutable_collection("cache"):
+            self.variable("cache", "before", jnp.zeros, (b, self.features), x.dtype)
         if self.kind == "B" and self.kernel > 1 and self.is_mutable_collection("cache"):
             shape = (b, h + above if above else 1, w + 2 * side, c_in)  # or its own row alone
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
@@ -136,7 +125,7 @@ class MaskedConv(nn.Module):
         """f32[B,(above+1)*kernel*Cin], the neighbourhood of one pixel in raster order."""
         b, c_in = x.shape[0], x.shape[-1]
         size = (b, above + 1, self.kernel, c_in)
-        row, column = at
+        row, column = at[:2]
         if self.kind == "A":
             x = jnp.pad(x, ((0, 0), (above, 0), (side, side), (0, 0)))
         elif self.kernel > 1:
@@ -147,34 +136,6 @@ class MaskedConv(nn.Module):
         else:
             return x.reshape(b, c_in)
         return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(b, -1)
-
-
-def cached(module: nn.Module, name: str) -> nn.Variable:
-    """A variable of the cache. Raises ValueError where there is none: Flax would make a new one."""
-    if not module.has_variable("cache", name):
-        raise ValueError("no cache: make one with sampling.empty_cache")
-    return module.variable("cache", name, lambda: None)
-
-
-def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
-    """The part of a context that is told to a pixel, f32[B,1,1,K], or a row, f32[B,1,W,K]."""
-    if context is None or at is None or context.shape[1:3] == (1, 1):
-        return context
-    row = jax.lax.dynamic_slice_in_dim(context, at[0], 1, 1)
-    return row if at[1] is None else jax.lax.dynamic_slice_in_dim(row, at[1], 1, 2)
-
-
-class Told(nn.Module):
-    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask."""
-
-    dtype: str = "float32"
-
-    @nn.compact
-    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
-        """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
-        if context is None:
-            return x
-        return x + nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(context)
 
 
 class PixelNetwork(nn.Module):
@@ -225,7 +186,7 @@ class PixelNetwork(nn.Module):
         Args:
           x: f32[B,H,W,C] in [-1,1], the whole image, also with `at`.
           context: f32[B,1,1,K] or f32[B,H,W,K], what every pixel is told; or None.
-          at: see the head of this file.
+          at: a place, see `genlab/nn/pixel.py`.
           train: whether dropout is on.
 
         Returns: f32[B,H,W,C,outputs], or f32[B,1,1,C,outputs] of a pixel.

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from genlab.nn.conv import ConvTranspose
-from genlab.nn.masked import Place
+from genlab.nn.pixel import Place
 
 
 class Enlarge(nn.Module):

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
-from genlab.nn.masked import MaskedConv, PixelNetwork, Place, Told, cached
+from genlab.nn.masked import MaskedConv, PixelNetwork
+from genlab.nn.pixel import Place, Told, cached
 
 GLOROT = nn.initializers.glorot_uniform()
 SHUT = 1e4  # of a gate: its sigmoid is 0 exactly, or 1
@@ -72,7 +73,7 @@ class RowLSTMLayer(nn.Module):
         """f32[B,4h] and the initial state -> f32[B,1,1,h], from and into the cache."""
         hs, cs = cached(self, "h"), cached(self, "c")
         b, _, padded, size = hs.value.shape
-        i, j = at
+        i, j = at[:2]
         column = jnp.arange(3) + j
         inside = ((column > 0) & (column < padded - 1))[:, None]  # else it is the zero of a border
         above = jax.lax.dynamic_slice(hs.value, (0, (i + 1) % 2, j, 0), (b, 1, 3, size))[:, 0]
@@ -184,7 +185,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         hs, cs, rights, drives = (cached(self, n) for n in ("h", "c", "right", "drive"))
         b, _, width, size = hs.value.shape
         ends = at[1] is None
-        i, j = (at[0] - 1, width - 1) if ends else at
+        i, j = (at[0] - 1, width - 1) if ends else at[:2]
 
         def read(x: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
             return jax.lax.dynamic_slice(x, (0, row % 2, column, 0), (b, 1, 1, size))[:, 0, 0]

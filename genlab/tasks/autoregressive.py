@@ -28,7 +28,7 @@ Batch = updates.Batch
 
 @dataclass(frozen=True)
 class Task:
-    """network: called as `genlab/nn/masked.py` says.  shape: (H, W, C) of its images.
+    """network: called as `genlab/nn/pixel.py` says.  shape: (H, W, C) of its images.
     classes: of a conditional model, else 0."""
 
     network: nn.Module

@@ -1,0 +1,59 @@
+"""How networks of pixels are called, and what their layers share.
+
+So that a sampler can compute what is new alone, there are four ways:
+
+    network(x, context)                      the parameters of every pixel, f32[B,H,W,C,outputs]
+    network(x, context, at=(i, None))        before row i: what all its pixels share, into the cache
+    network(x, context, at=(i, j))           of that pixel, f32[B,1,1,C,outputs]
+    network(x, context, at=(i, j, AGAIN))    of the same pixel, a colour of which is new
+
+All but the first read and write the `cache` collection, and come in raster order. x is the whole
+image, as far as it is known. `context` is what all pixels are told: f32[B,1,1,K] (a class),
+f32[B,H,W,K] (a map) or None.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Place = tuple[Any, ...]  # row and column, traced or concrete; or (row, None)
+AGAIN = True
+
+
+def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> jax.Array:
+    """Padded f32[B,height+r,width+kernel-1,Cin] -> f32[B,height,width,taps*Cin]: the first taps of
+    a kernel, in raster order, as they meet each place."""
+    shifts = [divmod(tap, kernel) for tap in range(taps)]
+    return jnp.concatenate([x[:, i : i + height, j : j + width] for i, j in shifts], -1)
+
+
+def cached(module: nn.Module, name: str) -> nn.Variable:
+    """A variable of the cache. Raises ValueError where there is none: Flax would make a new one."""
+    if not module.has_variable("cache", name):
+        raise ValueError("no cache: make one with sampling.empty_cache")
+    return module.variable("cache", name, lambda: None)
+
+
+def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
+    """The part of a context that is told to a pixel, f32[B,1,1,K], or a row, f32[B,1,W,K]."""
+    if context is None or at is None or context.shape[1:3] == (1, 1):
+        return context
+    row = jax.lax.dynamic_slice_in_dim(context, at[0], 1, 1)
+    return row if at[1] is None else jax.lax.dynamic_slice_in_dim(row, at[1], 1, 2)
+
+
+class Told(nn.Module):
+    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask."""
+
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
+        """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
+        if context is None:
+            return x
+        return x + nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(context)
