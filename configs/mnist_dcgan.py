@@ -17,6 +17,7 @@ def get_config(arg: str = "") -> ConfigDict:
     config.model.generator.output = "sigmoid"
     config.model.discriminator.update(valid_features=(32, 16), hidden=(32,))
     common.mnist(config, batch_size=64, epochs=3)
+    config.train.update(eval_every=214, checkpoint_every=214, sample_every=214, log_every=50)
     return common.variants(config, arg, smoke=common.smoke, listing=listing)
 
 

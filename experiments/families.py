@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from configs import common
 
-METRICS = ("frechet", "coverage")
+METRICS = ("frechet", "frechet_floor", "kernel", "precision", "recall", "coverage", "label_entropy")
 FAMILIES = (
     "mnist_gan",
     "mnist_dcgan_resize",

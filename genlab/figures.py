@@ -270,12 +270,13 @@ class Comparison:
                     lw=1.2,
                     label=line or None,
                 )
-            if numeric and min(values) > 0 and max(values) >= 8 * min(values):
+            few = len(values) <= 8  # a swept key; steps of a curve are many
+            if numeric and few and min(values) > 0 and max(values) >= 8 * min(values):
                 ax.set_xscale("log", base=2 if all(isinstance(x, int) for x in values) else 10)
-            if numeric:
+            if numeric and few:
                 ax.set_xticks(values, [f"{x:g}" for x in values])
                 ax.minorticks_off()
-            else:
+            elif not numeric:
                 ax.set_xticks(range(len(values)), [str(x) for x in values])
             ax.set(xlabel=self.x, ylabel=self.labels.get(metric) or metric)
             ax.grid(alpha=0.3)

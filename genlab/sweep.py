@@ -2,7 +2,7 @@
 
 An experiment file holds `get_config(arg)` and `sweep(add)`, which calls `add({key: value, ...})`
 once for each run; keys are those of the config (`model.code`, `seed`). `METRICS`, if it is there,
-names what the picture shows. The key `config` names a file of `configs/` to start from, so that one
+names what the pictures show. The key `config` names a file of `configs/` to start from, so that one
 table compares families; what a resumed run may change (`eval.`, `sample.`) then comes from the
 experiment's own config, and so from the command line. Runs go one after another, each in its own
 workdir under the sweep's; a finished run is not repeated, so the same command goes on after a kill.
@@ -112,6 +112,7 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
             results.append(Result(point, found))
         jax.clear_caches()  # programs of other shapes would pile up
         write(Path(workdir), results, metrics)
+    _draw_curves(Path(workdir), results, metrics)
     _draw_samples(Path(workdir), results)
     print((Path(workdir) / "table.md").read_text(), end="")
 
@@ -154,7 +155,8 @@ def moments(values: list[float]) -> tuple[float, float]:
 
 
 def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> None:
-    """table.md and table.csv (mean and deviation over seeds), and figures/sweep.png."""
+    """table.csv (mean and deviation over seeds), table.md of the metrics that the experiment names,
+    else of all, and figures/sweep.png."""
     groups = grouped(results)
     names = list(dict.fromkeys(itertools.chain(*(r.metrics for r in results))))
     shown = [m for m in metrics if m in names] or names[:1]
@@ -174,6 +176,9 @@ def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> Non
         flat = [x for n in names for x in found.get(n, ("", ""))]
         rows.append([*point.values(), len(good), *flat])
     head = [*keys, "runs", *names]
+    if metrics:  # what the experiment asks for is the table to read; the rest is in the other
+        kept = len(keys) + 1 + len(shown)
+        head, lines = head[:kept], [line[:kept] for line in lines]
     table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines]]
     notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
     text = "\n".join(table) + "\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
@@ -198,9 +203,28 @@ def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[s
             else:
                 found = [(point[x], *moments([r.metrics[metric] for r in good]))] if good else []
             points[metric].setdefault(line, []).extend(found)
+    _compare(points, x, workdir / "figures" / "sweep.png")
+
+
+def _draw_curves(workdir: Path, results: list[Result], shown: tuple[str, ...]) -> None:
+    """figures/curves.png: over the steps, of the validation split, for the first run of each
+    setting; of the metrics that training measures."""
+    points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
+    for point, members in grouped(results):
+        lines = report.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
+        title = ", ".join(map(str, point.values()))
+        for metric in shown:
+            found = [
+                (x["step"], x[metric], 0.0) for x in lines if x["split"] == "valid" and metric in x
+            ]
+            points[metric][title] = found
+    measured = {m: lines for m, lines in points.items() if any(lines.values())}
+    _compare(measured, "step", workdir / "figures" / "curves.png")
+
+
+def _compare(points: dict[str, Any], x: str, path: Path) -> None:
     if any(spots for lines in points.values() for spots in lines.values()):
-        picture = figures.Comparison(points, x, {})
-        figures.save(workdir / "figures" / "sweep.png", picture)
+        figures.save(path, figures.Comparison(points, x, {}))
 
 
 def _draw_samples(workdir: Path, results: list[Result]) -> None:
