@@ -11,5 +11,5 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("recurrent.DiagonalBiLSTM", features=16))
-    common.grey_mnist(config, steps=2500)
+    common.grey_mnist(config, steps=1500)
     return common.variants(config, arg, smoke=common.smoke)

@@ -18,7 +18,7 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.grey_mnist(config, steps=5000)
+    common.grey_mnist(config, steps=4000)
     return common.variants(config, arg, smoke=common.smoke, lab=lab)
 
 
