@@ -93,6 +93,9 @@ class Model:
             self.task.check_sample(self.state, method)
         if labels is None:
             labels = np.arange(count) % max(len(self.classes), 1)
+        if hasattr(self.task, "complete"):  # of a blank image: one program for both
+            blank = np.zeros((count, *self.spec.shape), np.uint8)
+            return self.complete(key, blank, blank > 0, method, temperature, labels, progress)
         run, temperature = self.compiled("sample", method), self._temperature(temperature)
         given = (self._labels(labels, count),)
         return self._in_chunks(run, given, key, count, temperature, progress=progress)
@@ -105,6 +108,7 @@ class Model:
         method: str | None = None,
         temperature: float | None = None,
         labels: np.ndarray | None = None,
+        progress: bool = False,
     ) -> np.ndarray:
         """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew."""
         run = self.compiled("complete", method or self.config.sample.method)
@@ -114,7 +118,8 @@ class Model:
             np.asarray(images),
             np.broadcast_to(known, images.shape),
         )
-        return self._in_chunks(run, given, key, count, self._temperature(temperature))
+        temperature = self._temperature(temperature)
+        return self._in_chunks(run, given, key, count, temperature, progress=progress)
 
     def log_prob(
         self,

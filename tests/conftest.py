@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # configs/ and genlab/ are run from the checkout
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Networks of tests are tiny: what XLA would gain by optimising them is less than it takes.
+QUICK = "--xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
 # Programs that several tests compile, in this process and in others, are compiled once a session.
 CACHE = tempfile.TemporaryDirectory(prefix="genlab-tests-", ignore_cleanup_errors=True)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)  # xdist's workers inherit it

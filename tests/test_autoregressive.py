@@ -131,7 +131,7 @@ def test_the_picture_of_a_receptive_field_is_the_field(colours):
     model = task.load(config, spec)
     batch = {"image": jnp.zeros((1, *spec.shape), jnp.uint8), "label": jnp.zeros(1, jnp.int32)}
     state = on_one_device(model.init)(jax.random.key(0), batch)
-    picture = model.receptive_field(state, 2, 3)
+    picture = model.receptive_fields(state)[1]  # of row 2, column 3
     field = measured_field(spec.shape, model.network).reshape(5, 6, colours, 5, 6, colours)
     white = (picture == 255).all(-1)
     assert not white[2, 3] and not white[2, 4:].any() and not white[3:].any()

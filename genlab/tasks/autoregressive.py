@@ -161,34 +161,34 @@ class Task:
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
         return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
-    def receptive_field(self, state: State, row: int, column: int) -> np.ndarray:
-        """u8[H,W,3]: which pixels the distribution of one pixel depends on, by gradients at random
-        images: white are read, red come before it and are not, black come after it."""
-        keys = jax.random.split(jax.random.key(0))
-        x = jax.random.normal(keys[0], (8, *self.shape))
-        context = self._context(jnp.zeros(8, jnp.int32))
-
-        def told(x: jax.Array) -> jax.Array:
-            found = self.network.apply({"params": state.params[PLAYER]}, x, context)[:, row, column]
-            return (found * jax.random.normal(keys[1], found.shape)).sum()
-
-        read = np.abs(jax.jit(jax.grad(told))(x)).max((0, 3)) > 0  # bool[H,W]
-        height, width, _ = self.shape
-        rank = np.argsort(
-            sampling.order(self.network, np.arange(height * width).reshape(height, width, 1))
-        )
-        before = (rank < rank[row * width + column]).reshape(height, width)
-        field = np.zeros((height, width, 3), np.uint8)
-        field[before] = (190, 40, 40)
-        field[read] = 255
-        field[row, column] = (250, 200, 0)
-        return field
-
     def receptive_fields(self, state: State) -> np.ndarray:
-        """u8[3,H,W,3]: of three pixels of the middle row."""
+        """u8[3,H,W,3]: which pixels the distributions of three pixels of the middle row depend on,
+        by gradients at random images: white are read, red come before and are not, black after."""
         height, width, _ = self.shape
-        places = [(height // 2, width * part // 4) for part in (1, 2, 3)]
-        return np.stack([self.receptive_field(state, *place) for place in places])
+        keys = jax.random.split(jax.random.key(0))
+        x = jax.random.normal(keys[0], (4, *self.shape))
+        context = self._context(jnp.zeros(4, jnp.int32))
+        order = np.arange(height * width).reshape(height, width, 1)
+        rank = np.argsort(sampling.order(self.network, order))
+
+        @jax.jit
+        def slope(row: jax.Array, column: jax.Array) -> jax.Array:
+            def told(x: jax.Array) -> jax.Array:
+                found = self.network.apply({"params": state.params[PLAYER]}, x, context)
+                found = found[:, row, column]
+                return (found * jax.random.normal(keys[1], found.shape)).sum()
+
+            return jax.grad(told)(x)
+
+        def field(row: int, column: int) -> np.ndarray:
+            read = np.abs(slope(row, column)).max((0, 3)) > 0  # bool[H,W]
+            picture = np.zeros((height, width, 3), np.uint8)
+            picture[(rank < rank[row * width + column]).reshape(height, width)] = (190, 40, 40)
+            picture[read] = 255
+            picture[row, column] = (250, 200, 0)
+            return picture
+
+        return np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
 
     def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
         """The figures of the family, by name: prediction in one pass, and completions."""
