@@ -31,7 +31,12 @@ def test_a_run_leaves_what_the_readme_promises(trained):
     assert splits == [(2, "train"), (3, "valid"), (4, "train"), (6, "train"), (6, "valid")]
     assert {"nll", "bits_per_dim", "model/grad_norm", "model/update_norm"} <= lines(root)[0].keys()
     pictures = {p.name for p in (root / "figures").iterdir()}
-    assert pictures == {"loss.png", "one_step_prediction.png", "completions.png"}
+    assert pictures == {
+        "loss.png",
+        "one_step_prediction.png",
+        "receptive_field.png",
+        "completions.png",
+    }
     assert [p.name for p in (root / "samples").iterdir()] == ["step_00000006.png"]
 
 

@@ -193,11 +193,15 @@ class Task:
     def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
         """The figures of the family, by name: prediction in one pass, and completions."""
         levels = self.likelihood.levels
-        images = split.read(np.arange(min(8, len(split))))["image"]
+        batch = split.read(np.arange(min(8, len(split))))
+        images, labels = batch["image"], batch["label"]
         shown = np.asarray(dequantise(quantise(images, levels), levels))
         upper = np.arange(self.shape[0])[:, None, None] < self.shape[0] // 2  # bool[H,1,1]
         drawn = [
-            (f"completion {i + 1}", model.complete(jax.random.fold_in(key, i), shown, upper))
+            (
+                f"completion {i + 1}",
+                model.complete(jax.random.fold_in(key, i), shown, upper, labels=labels),
+            )
             for i in range(3)
         ]
         return {
@@ -205,7 +209,10 @@ class Task:
                 [("receptive\nfield", self.receptive_fields(model.state))], FIELD
             ),
             "one_step_prediction": Rows(
-                [("original", shown), ("one-step\nprediction", model.apply("predict", shown))],
+                [
+                    ("original", shown),
+                    ("one-step\nprediction", model.apply("predict", shown, labels)),
+                ],
                 "Each pixel's mean given the true pixels before it: prediction, not generation.",
             ),
             "completions": Rows(
