@@ -1,6 +1,16 @@
 """DCGAN on MNIST: from 4x4 by 5x5 transposed convolutions, 8x8 resized to 7x7.
 
 python launch.py --config=configs/mnist_dcgan_resize.py --workdir=runs/mnist_dcgan_resize
+
+Measured on 2 CPU cores (AMD EPYC, float32), seed 0, after 2,577 steps (3 epochs) of 0.33 s, 14
+minutes alone, 26 CPU-minutes; mnist_classifier features (99.52 %), EMA off, 10,000 samples against
+the 10,000 test images; the floor is 10,000 training images in the place of samples:
+
+                           samples   floor
+    Frechet distance       39.7      0.65
+    precision, recall      0.67, 0.73    0.86, 0.88
+    coverage               0.53      0.95
+    entropy of labels      2.29      2.30   (nats; all ten digits)
 """
 
 from ml_collections import ConfigDict
