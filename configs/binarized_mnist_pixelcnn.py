@@ -5,7 +5,8 @@
 
 Measured on 2 CPU cores (AMD EPYC, float32), seed 0; test file of 10,000 images, EMA weights of the
 last step, exact NLL. CPU-minutes are user time of the whole run; the cores were shared with other
-work, alone the steps take about 85 ms.
+work, alone the steps take about 85 ms. (From another random start than seed 0 gives today: the
+parameters have other names since.)
 
              steps   CPU-minutes   minutes   nats    bits/dim
     default  10,500     20.9         20.1    88.44    0.1627
