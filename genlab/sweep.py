@@ -165,11 +165,12 @@ def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> Non
     rows, lines = [], []
     for point, members in groups:
         good = [r for r in members if not r.failure]
-        found = {n: moments([r.metrics[n] for r in good]) for n in names} if good else {}
+        common = [n for n in names if good and all(n in r.metrics for r in good)]
+        found = {n: moments([r.metrics[n] for r in good]) for n in common}
         cells = [
             f"{found[n][0]:.4g}" + (f" ± {found[n][1]:.2g}" if len(good) > 1 else "")
             if n in found
-            else "stopped"
+            else ("" if good else "stopped")  # a family may lack what another has
             for n in names
         ]
         lines.append([*map(str, point.values()), str(len(good)), *cells])
@@ -195,9 +196,9 @@ def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[s
     points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
     x = "seed" if seeds_only else next(iter(groups[0][0]))
     for point, members in groups:
-        good = [r for r in members if not r.failure]
         line = ", ".join(f"{k}={v}" for k, v in point.items() if k != x)
         for metric in shown:
+            good = [r for r in members if metric in r.metrics]
             if seeds_only:
                 found = [(r.point["seed"], r.metrics[metric], 0.0) for r in good]
             else:

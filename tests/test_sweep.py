@@ -59,6 +59,16 @@ def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
     assert (tmp_path / "figures" / "sweep.png").exists()
 
 
+def test_a_metric_that_one_family_lacks_leaves_a_gap(tmp_path):
+    results = [
+        sweep.Result({"config": "gan"}, {"frechet": 2.0}),
+        sweep.Result({"config": "vae"}, {"frechet": 3.0, "kl": 4.0}),
+    ]
+    sweep.write(tmp_path, results, ("frechet", "kl"))
+    text = (tmp_path / "table.md").read_text().splitlines()
+    assert text[2:] == ["| gan | 1 | 2 |  |", "| vae | 1 | 3 | 4 |"]
+
+
 def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_path, counted):
     own = tiny_config()
     own.eval.features = "runs/judge"
