@@ -76,7 +76,9 @@ class Rows:
         """The figure."""
         n = self.rows[0][1].shape[0]
         count, low = len(self.rows), 0.4 if self.note else 0.1
-        figure, axes = _canvas(max(1.6 + 0.75 * n, 5.0), 0.85 * count + low, count)
+        longest = max(len(line) for title, _ in self.rows for line in title.split("\n"))
+        width = max(1.6, 0.5 + 0.1 * longest) + 0.75 * n  # else a long title is cut
+        figure, axes = _canvas(max(width, 5.0), 0.85 * count + low, count)
         for ax, (title, images) in zip(axes[:, 0], self.rows, strict=True):
             ax.imshow(grid(images, columns=n), interpolation="nearest")
             ax.set_xticks([])
