@@ -112,7 +112,7 @@ def smoke(config: ConfigDict) -> None:
     if "density" in config:
         config.density.components = 3
     if config.task == "autoregressive":
-        config.likelihood.components = 2
+        config.likelihood.update(components=2, levels=min(config.likelihood.levels, 16))
         for network in (config.model, config.model.get("small"), config.model.get("large")):
             if network and "layers" in network:
                 network.update(features=9, layers=1, head=9)
