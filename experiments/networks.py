@@ -1,5 +1,5 @@
-"""What each autoregressive network reaches on the fixed binarised MNIST, trained as its config says,
-and what it sees of an image.
+"""What each autoregressive network reaches on the fixed binarised MNIST, trained as its config
+says, and what it sees of an image.
 
 python launch.py --config=experiments/networks.py --workdir=runs/networks --mode=sweep
 """

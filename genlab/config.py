@@ -40,11 +40,15 @@ def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
     for key, value in fields.items():
         if key not in allowed:
             raise UserError(f"{path}.{key}: {name} has no such field.{nearest(key, allowed)}")
-        if types[key] is nn.Module:
+        if types[key] is nn.Module and isinstance(value, dict):
             fields[key] = build(section[key], f"{path}.{key}", **given)
         elif not _fits(value, types[key]):
             wanted = getattr(types[key], "__name__", types[key])
             raise UserError(f"{path}.{key}: {value!r} is not {wanted}, which {name} needs.")
+    for needed in dataclasses.fields(network):
+        bare = needed.default is needed.default_factory is dataclasses.MISSING
+        if bare and needed.name not in fields | own:
+            raise UserError(f"{path}.{needed.name}: {name} needs it.")
     return network(**fields, **own)
 
 

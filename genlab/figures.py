@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 GAP = 2  # pixels between images of a grid
-FIELD = "White: read by the yellow pixel. Red: before it, but never read. Black: after it."
 SMALL = 96  # images below this side are enlarged by a whole factor, so that pixels stay square
 
 

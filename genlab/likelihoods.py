@@ -212,5 +212,8 @@ def make(config: ConfigDict, colours: int) -> Likelihood:
     if config.name == "gaussian":
         return Gaussian(config.levels, config.get("deviation", Gaussian.deviation))
     if config.name == "logistic_mixture":
-        return LogisticMixture(config.levels, config.get("components", 10), colours)
+        components = config.get("components", LogisticMixture.components)
+        if components < 1:
+            raise UserError(f"likelihood.components={components}: take 1 or more.")
+        return LogisticMixture(config.levels, components, colours)
     return NAMES[config.name](config.levels)

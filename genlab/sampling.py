@@ -105,8 +105,8 @@ def draw(
             given, known = given.at[inside].set(small), known.at[inside].set(True)
             return draw(network.large, params["large"], likelihood, keys, given, known,
                         told, *rest[1:], places)  # fmt: skip
-        way = {"naive": _in_order, "cached": _in_order, "fixed_point": _fixed_point}[method]
-        return way(network, params, likelihood, keys, given, known, *rest, places)
+        what = (network, params, likelihood, keys, given, known, context, temperature, places)
+        return _fixed_point(*what) if method == "fixed_point" else _in_order(*what, method)
 
 
 def empty_cache(
@@ -150,9 +150,9 @@ def _in_order(
     given: jax.Array,
     known: jax.Array,
     context: jax.Array | None,
-    method: str,
     temperature: float | jax.Array,
     places: jax.Array,
+    method: str,
 ) -> jax.Array:
     """Value after value; `naive` computes all pixels for each, `cached` one: for each colour, or,
     where the colours of a pixel do not see each other, once."""
@@ -207,7 +207,6 @@ def _fixed_point(
     given: jax.Array,
     known: jax.Array,
     context: jax.Array | None,
-    method: str,
     temperature: float | jax.Array,
     places: jax.Array,
 ) -> jax.Array:

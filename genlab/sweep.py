@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import cli, figures, modes, report, train
@@ -229,20 +230,23 @@ def _compare(points: dict[str, Any], x: str, path: Path) -> None:
 
 
 def _draw_samples(workdir: Path, results: list[Result]) -> None:
-    """figures/samples.png: samples of the first run of each setting, where it samples; by the same
-    noise where networks allow. figures/receptive_fields.png, of networks that have one."""
-    rows, fields = [], []
+    """figures/samples.png: samples of the first run of each setting, where it samples, by the same
+    noise where networks allow; and what else their tasks put side by side."""
+    sheets: dict[str, list[tuple[str, np.ndarray]]] = {}
+    notes = {"samples": "Samples of each, as drawn: none was chosen."}
     for point, members in grouped(results):
         good = [r for r in members if not r.failure]
-        model = restore(str(workdir / name(good[0].point))) if good else None
-        title = ", ".join(map(str, point.values()))
-        if model and hasattr(model.task, "sample"):
-            rows.append((title or "samples", model.sample(jax.random.key(0), SHOWN)))
-        if model and hasattr(model.task, "receptive_fields"):
-            fields.append((title or "field", model.task.receptive_fields(model.state)))
-    if len({images.shape for _, images in rows}) == 1:
-        picture = figures.Rows(rows, "Samples of each, as drawn: none was chosen.")
-        figures.save(workdir / "figures" / "samples.png", picture)
-    if len({images.shape for _, images in fields}) == 1:
-        picture = figures.Rows(fields, figures.FIELD)
-        figures.save(workdir / "figures" / "receptive_fields.png", picture)
+        if not good:
+            continue
+        model = restore(str(workdir / name(good[0].point)))
+        title = ", ".join(map(str, point.values())) or "run"
+        if hasattr(model.task, "sample"):
+            images = model.sample(jax.random.key(0), SHOWN)
+            sheets.setdefault("samples", []).append((title, images))
+        if hasattr(model.task, "compared"):
+            for sheet, (images, note) in model.task.compared(model.state).items():
+                sheets.setdefault(sheet, []).append((title, images))
+                notes[sheet] = note
+    for sheet, rows in sheets.items():
+        if len({images.shape for _, images in rows}) == 1:
+            figures.save(workdir / "figures" / f"{sheet}.png", figures.Rows(rows, notes[sheet]))

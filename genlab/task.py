@@ -26,6 +26,9 @@ All that is optional:
     finish(state, data)        the state with what is fitted after training, before it is saved
     progress(model, batch, key)     u8[N,H,W,C], the progress sheet; samples by default
     pictures(model, split, key)     {name: picture of `figures`}, drawn at the end
+    compared(state)                 {name: (u8[N,H,W,C], note)}, rows that a sweep puts side by side
+    differences(state, keys, labels, first, second)     how many images of two samplers differ, and
+                               how many of those by more than rounding
     check_sample(state, method)     raises UserError where sampling would mislead
 """
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.errors import UserError
-from genlab.nn.conv import ConvTranspose, conv, halved
+from genlab.nn.conv import ConvTranspose, conv, halved, strided
 from genlab.nn.dense import GLOROT, joined
 
 OUTPUTS = {"tanh": nn.tanh, "sigmoid": nn.sigmoid}
@@ -195,22 +195,6 @@ def nearest(x: jax.Array, height: int, width: int) -> jax.Array:
     return x if x.shape[1:3] == (height, width) else jax.image.resize(
         x, (x.shape[0], height, width, x.shape[3]), "nearest"
     )  # fmt: skip
-
-
-def strided(x: jax.Array, features: int, kernel: int) -> jax.Array:
-    """f32[B,H,W,Cin] -> f32[B,H/2,W/2,features], rounded up: a "same" convolution of stride 2.
-
-    XLA takes a kernel larger than the map it meets for the image and the map for the kernel; the
-    gradient of 5x5 to 4x4 is then 15 times slower on CPU. A map with room for the kernel, cut to
-    size after, avoids that.
-    """
-    sides = halved(x.shape[1], [2])[1], halved(x.shape[2], [2])[1]
-    padding = []
-    for side, size in zip(sides, x.shape[1:3], strict=True):
-        total = max(2 * (side - 1) + kernel - size, 0)
-        padding.append((total // 2, total - total // 2 + 2 * max(kernel - side, 0)))
-    layer = nn.Conv(features, (kernel, kernel), (2, 2), padding, kernel_init=GLOROT)
-    return layer(x)[:, : sides[0], : sides[1]]
 
 
 class StridedDiscriminator(nn.Module):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.nn.masked import MaskedConv, head
-from genlab.nn.pixel import Place, Told, cached, context_at, windows
+from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, windows
 
 
 def gate(x: jax.Array) -> jax.Array:
@@ -119,25 +119,13 @@ class GatedLayer(nn.Module):
         return v, h + out if self.residual and self.kind == "B" else out, out
 
 
-class GatedPixelCNN(nn.Module):
+class GatedPixelCNN(PixelFields):
     """The Gated PixelCNN. A class is a bias in every gate (section 2.3 there).
 
-    features: p of both stacks.  layers: after the first.  kernel: theirs.  first_kernel: side of
-    the first one.  The other fields are those of `masked.PixelNetwork`.
+    features: p of both stacks.  kernel: side of all convolutions but the first.
     """
 
-    outputs: int
-    features: int = 32
-    layers: int = 7
     kernel: int = 3
-    first_kernel: int = 7
-    head: int = 32
-    dropout: float = 0.0
-    residual: bool = True
-    skip: bool = False
-    colour_groups: bool = True
-    patches: bool = False
-    dtype: str = "float32"
 
     @nn.compact
     def __call__(
@@ -151,10 +139,8 @@ class GatedPixelCNN(nn.Module):
         channels = x.shape[-1]
         colours = channels if self.colour_groups else 1
         context = context_at(context, at)
-        before_row, of_pixel = (
-            at is not None and at[1] is None,
-            at is not None and at[1] is not None,
-        )
+        before_row = at is not None and at[1] is None
+        of_pixel = at is not None and not before_row
         v, h, skipped = None, x, 0.0
         if not of_pixel:
             v = jnp.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]  # row i knows those above it

@@ -16,11 +16,18 @@ import jax.numpy as jnp
 Around = Callable[[jax.Array], jax.Array]
 
 
+def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
+    """The new h and c, and what the gradient needs: the three sigmoids as one, and the content."""
+    opened, content = jnp.split(gates, [3 * c.shape[-1]], -1)
+    sigmoids, content = nn.sigmoid(opened), jnp.tanh(content)
+    o, f, i = jnp.split(sigmoids, 3, -1)
+    c = f * c + i * content
+    return o * jnp.tanh(c), c, sigmoids, content
+
+
 def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
-    o, f, i, g = jnp.split(gates, 4, -1)
-    c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
-    return nn.sigmoid(o) * jnp.tanh(c), c
+    return _cell(gates, c)[:2]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -43,12 +50,8 @@ def _lstm_forward(around: Around, drive: jax.Array, kernel: jax.Array, start: ja
     def forward(state: tuple, drive: jax.Array) -> tuple:
         h, c = state
         gates = drive + jnp.einsum("g...i,gio->g...o", around(h), kernel)
-        opened, content = jnp.split(gates, [3 * c.shape[-1]], -1)
-        sigmoids, content = nn.sigmoid(opened), jnp.tanh(content)
-        o, f, i = jnp.split(sigmoids, 3, -1)
-        c = f * c + i * content
-        h = o * jnp.tanh(c)
-        return (h, c), (h, c, sigmoids, content)
+        found = _cell(gates, c)
+        return found[:2], found
 
     h, c, sigmoids, content = jax.lax.scan(forward, (jnp.zeros_like(start), start), drive)[1]
     return h, (h, c, sigmoids, content, kernel, start)

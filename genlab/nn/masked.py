@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import noise
-from genlab.nn.pixel import Place, Told, cached, context_at, windows
+from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, windows
 
 
 def colour_mask(
@@ -138,34 +138,16 @@ class MaskedConv(nn.Module):
         return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(b, -1)
 
 
-class PixelNetwork(nn.Module):
-    """A mask A, layers, and a head of two ReLU and 1x1 mask B; `layer` says what the layers are.
+class PixelNetwork(PixelFields):
+    """A mask A, layers, and a head of two ReLU and 1x1 mask B.
 
-    features: h; the stream between layers has 2h.  layers: how many.  first_kernel: side of the
-    first convolution.  head: maps in the head.  dropout: in every layer.
-    residual: whether a layer's output is added to its input.  skip: whether it is added, by a 1x1,
-    to what the head sees.  colour_groups: whether a colour sees the earlier ones of its pixel.
-    dtype: of the computation; parameters stay float32.  patches: see `MaskedConv`.
-    outputs: parameters per colour of a pixel, given by the likelihood, not by the config.
+    Networks of this frame say what their layers are: `layer(colours)` is a module
+    (f32[B,H,W,2h], context, at, train) -> f32[B,H,W,2h].
+
+    features: h; the stream between layers has 2h.
     """
 
-    outputs: int
-    features: int = 32
-    layers: int = 7
-    first_kernel: int = 7
-    head: int = 32
-    dropout: float = 0.0
-    residual: bool = True
-    skip: bool = False
-    colour_groups: bool = True
-    patches: bool = False
-    dtype: str = "float32"
-
     margin = 0  # columns right of the image that layers need; their rows then need preparation
-
-    def layer(self, colours: int) -> nn.Module:
-        """(f32[B,H,W,2h], context, at, train) -> f32[B,H,W,2h]."""
-        raise NotImplementedError
 
     def conv(self, features: int, kernel: int, kind: str, colours: int) -> MaskedConv:
         """A masked convolution with the settings of the network."""

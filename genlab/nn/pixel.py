@@ -57,3 +57,28 @@ class Told(nn.Module):
         if context is None:
             return x
         return x + nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(context)
+
+
+class PixelFields(nn.Module):
+    """The fields that all networks of pixels have.
+
+    outputs: parameters per colour of a pixel, given by the likelihood, not by the config.
+    features: width.  layers: how many, after the first convolution.  first_kernel: its side.
+    head: maps in the head.  dropout: in every layer.  residual: whether a layer's output is added
+    to its input.  skip: whether it is added, by a 1x1, to what the head sees.
+    colour_groups: whether a colour sees the earlier ones of its pixel.
+    patches: compute convolutions as patches times a matrix, see `masked.MaskedConv`.
+    dtype: of the computation; parameters stay float32.
+    """
+
+    outputs: int
+    features: int = 32
+    layers: int = 7
+    first_kernel: int = 7
+    head: int = 32
+    dropout: float = 0.0
+    residual: bool = True
+    skip: bool = False
+    colour_groups: bool = True
+    patches: bool = False
+    dtype: str = "float32"

@@ -121,7 +121,6 @@ class DiagonalBiLSTMLayer(nn.Module):
     features: int
     colours: int = 1
     dropout: float = 0.0
-    patches: bool = False
     dtype: str = "float32"
 
     @nn.compact
@@ -241,4 +240,4 @@ class DiagonalBiLSTM(PixelNetwork):
 
     def layer(self, colours: int) -> nn.Module:
         """See `PixelNetwork`."""
-        return DiagonalBiLSTMLayer(self.features, colours, self.dropout, self.patches, self.dtype)
+        return DiagonalBiLSTMLayer(self.features, colours, self.dropout, self.dtype)

@@ -16,13 +16,14 @@ from ml_collections import ConfigDict
 from genlab import config as configs
 from genlab import likelihoods, optim, sampling, updates
 from genlab.errors import UserError
-from genlab.figures import FIELD, Rows
+from genlab.figures import Rows
 from genlab.levels import centre, dequantise, quantise
 from genlab.likelihoods import Likelihood
 from genlab.state import State, Tree
 from genlab.task import Spec
 
 PLAYER = "model"
+FIELD = "White: read by the yellow pixel. Red: before it, but never read. Black: after it."
 Batch = updates.Batch
 
 
@@ -189,6 +190,10 @@ class Task:
             return picture
 
         return np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
+
+    def compared(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
+        """What a sweep puts side by side beside samples."""
+        return {"receptive_fields": (self.receptive_fields(state), FIELD)}
 
     def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
         """The figures of the family, by name: prediction in one pass, and completions."""
