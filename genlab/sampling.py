@@ -25,7 +25,6 @@ from genlab.errors import UserError, nearest
 from genlab.levels import centre
 from genlab.likelihoods import Likelihood
 from genlab.nn.multiscale import MultiScale
-from genlab.nn.pixel import AGAIN
 from genlab.state import Tree
 
 METHODS = ("naive", "cached", "fixed_point")
@@ -132,7 +131,8 @@ class Stepper:
         return self._apply(cache, x, (row, None))[1]
 
     def pixel(self, cache: Tree, x: jax.Array, at: Any) -> tuple[jax.Array, Tree]:
-        """f32[B,H,W,C] so far -> f32[B,C,outputs] of a pixel, and the cache."""
+        """f32[B,H,W,C] so far -> f32[B,C,outputs] of a pixel, or f32[B,1,outputs] of the colour
+        that `at` names, and the cache."""
         out, cache = self._apply(cache, x, at)
         return out[:, 0, 0], cache
 
@@ -154,17 +154,21 @@ def _in_order(
     places: jax.Array,
     method: str,
 ) -> jax.Array:
-    """Value after value; `naive` computes all pixels for each, `cached` one: for each colour, or,
-    where the colours of a pixel do not see each other, once."""
+    """Value after value; `naive` computes all pixels for each, `cached` one: colour by colour, or,
+    where the colours of a pixel do not see each other, as a whole."""
     _, height, width, colours = given.shape
     stepper = Stepper(network, params, context)
+    by_colour = network.colour_groups and colours > 1
     shown = lambda values: centre(values, likelihood.levels)  # noqa: E731
 
-    def pixel(cache: Tree, values: jax.Array, at: Any) -> tuple[jax.Array, Tree]:
-        if method == "cached":
-            return stepper.pixel(cache, shown(values), at)
-        everywhere = network.apply({"params": params}, shown(values), context)
-        return everywhere[:, at[0], at[1]], cache
+    def pixel(cache: Tree, values: jax.Array, found: jax.Array, at: Any) -> tuple[Any, Tree]:
+        """f32[B,C,outputs], right for that colour and those before it, and the cache."""
+        if at[2] and not by_colour:
+            return found, cache
+        if method == "naive":
+            return network.apply({"params": params}, shown(values), context)[:, at[0], at[1]], cache
+        new, cache = stepper.pixel(cache, shown(values), at if by_colour else at[:2])
+        return found.at[:, at[2]].set(new[:, 0]) if by_colour else new, cache
 
     def row(i: jax.Array, loop: Any) -> Any:
         # A whole row's noise at once: the generator is faster in bulk.
@@ -173,23 +177,15 @@ def _in_order(
             loop = stepper.row(loop[0], shown(loop[1]), i), loop[1]
 
         def column(j: jax.Array, loop: Any) -> Any:
-            def drawn(found: jax.Array, values: jax.Array, colour: Any) -> jax.Array:
+            cache, values = loop
+            found = jnp.zeros((len(values), colours, likelihood.outputs))
+            for colour in range(colours):
+                found, cache = pixel(cache, values, found, (i, j, colour))
                 logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
                 new = jnp.argmax(logits + noise[:, j, colour], axis=-1)
                 new = jnp.where(known[:, i, j, colour], given[:, i, j, colour], new)
-                return values.at[:, i, j, colour].set(new)
-
-            def another(colour: jax.Array, loop: Any) -> Any:
-                cache, values = loop
-                again = (found, cache)
-                if network.colour_groups:
-                    again = pixel(cache, values, (i, j, AGAIN))
-                return again[1], drawn(again[0], values, colour)
-
-            cache, values = loop
-            found, cache = pixel(cache, values, (i, j))
-            loop = cache, drawn(found, values, 0)
-            return jax.lax.fori_loop(1, colours, another, loop) if colours > 1 else loop
+                values = values.at[:, i, j, colour].set(new)
+            return cache, values
 
         return jax.lax.fori_loop(0, width, column, loop)
 
@@ -280,10 +276,15 @@ def cached_params(
     f32[B,H,W,C] in [-1,1] -> f32[B,H,W,C,outputs]; the full pass gives the same up to rounding.
     """
     stepper = Stepper(network, params, context)
+    by_colour = network.colour_groups and x.shape[-1] > 1
 
     def row(cache: Tree, i: jax.Array) -> tuple[Tree, jax.Array]:
         def pixel(cache: Tree, j: jax.Array) -> tuple[Tree, jax.Array]:
-            return stepper.pixel(cache, x, (i, j))[::-1]
+            found = []
+            for at in [(i, j, c) for c in range(x.shape[-1])] if by_colour else [(i, j)]:
+                new, cache = stepper.pixel(cache, x, at)
+                found.append(new)
+            return cache, jnp.concatenate(found, 1)
 
         return jax.lax.scan(pixel, stepper.row(cache, x, i), jnp.arange(x.shape[2]))
 

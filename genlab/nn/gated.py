@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.nn.masked import MaskedConv, head
-from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, windows
+from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, of_colour, windows
 
 
 def gate(x: jax.Array) -> jax.Array:
@@ -101,7 +101,8 @@ class GatedLayer(nn.Module):
         if v is not None:
             gates = VerticalConv(2 * size, self.kernel, self.rows, self.patches, self.dtype)(v, at)
             link = nn.Dense(2 * size, use_bias=False, dtype=self.dtype, name="linked")(gates)
-            v = gate(Told(self.dtype, name="told_vertical")(gates, context))
+            told = Told(2 * size, dtype=self.dtype, name="told_vertical")
+            v = gate(told(gates, context))
             if at is None and self.is_mutable_collection("cache"):
                 shape = (link.shape[0], 1, *link.shape[2:])
                 self.variable("cache", "link", jnp.zeros, shape, link.dtype)
@@ -110,12 +111,14 @@ class GatedLayer(nn.Module):
                 return v, None, None
         else:
             link = jax.lax.dynamic_slice_in_dim(cached(self, "link").value, at[1], 1, 2)
+            link = of_colour(link, self.colours, at, 2)
         across = MaskedConv(
             2 * size, self.kernel, self.kind, self.colours, 2, 0, self.patches, self.dtype
         )(h, at)
-        across = Told(self.dtype, name="told_horizontal")(across + link, context)
-        out = noise.Dropout(self.dropout)(gate(across), train)
-        out = MaskedConv(size, 1, "B", self.colours, dtype=self.dtype)(out)
+        told = Told(2 * size, self.colours, 2, self.dtype, name="told_horizontal")
+        out = gate(told(across + link, context, at))
+        out = noise.Dropout(self.dropout)(out, train)
+        out = MaskedConv(size, 1, "B", self.colours, dtype=self.dtype)(out, at)
         return v, h + out if self.residual and self.kind == "B" else out, out
 
 
@@ -159,8 +162,8 @@ class GatedPixelCNN(PixelFields):
             rows = self.kernel // 2 + 1
             v, h, out = layer(self.kernel, "B", rows, self.dropout)(v, h, context, at, train)
             if self.skip and not before_row:
-                skipped += MaskedConv(self.features, 1, "B", colours, dtype=self.dtype)(out)
+                skipped += MaskedConv(self.features, 1, "B", colours, dtype=self.dtype)(out, at)
         if before_row:
             return None
-        y = head(h + skipped, self.head, colours, channels * self.outputs, self.dtype)
-        return y.reshape(*y.shape[:-1], channels, self.outputs)  # f32[B,H,W,C,outputs]
+        y = head(h + skipped, at, self.head, colours, channels * self.outputs, self.dtype)
+        return y.reshape(*y.shape[:-1], -1, self.outputs)  # f32[B,H,W,C,outputs]

@@ -25,7 +25,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import noise
-from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, windows
+from genlab.nn.pixel import (
+    PixelFields,
+    Place,
+    Told,
+    cached,
+    context_at,
+    group,
+    of_colour,
+    windows,
+)
 
 
 def colour_mask(
@@ -68,10 +77,11 @@ class MaskedConv(nn.Module):
 
         Args:
           x: f32[B,H,W,Cin] the whole map. With `at` and kind A, the whole map too (the image is
-            its own cache); with `at` and kind B, f32[B,1,1,Cin], the features at that pixel.
+            its own cache); with `at` and kind B, f32[B,1,1,Cin], the features at that pixel, or of
+            the group that `at` names.
           at: the place of a pixel; None for the whole map.
 
-        Returns: f32[B,H,W,features], or f32[B,1,1,features] with `at`.
+        Returns: f32[B,H,W,features], or with `at` f32[B,1,1,features], or a group of them.
         """
         if self.kernel % 2 == 0:
             raise ValueError(f"a masked kernel needs an odd side, not {self.kernel}")
@@ -79,7 +89,11 @@ class MaskedConv(nn.Module):
         above = side if self.rows is None else self.rows
         # Of one colour, mask A excludes the middle; of more, the middle is partly visible.
         taps = above * self.kernel + side + (self.kind == "B" or self.colours > 1)
-        c_in = x.shape[-1]
+        by_colour = at is not None and len(at) == 3
+        kept = self.kind == "B" and (self.kernel > 1 or self.colours > 1)
+        read = at is not None and kept and (self.kernel > 1 or by_colour)
+        memory = cached(self, "map") if read else None
+        c_in = memory.value.shape[-1] if read else x.shape[-1]
         # A matrix: Glorot then counts the weights that exist, and Muon knows what to do with it.
         init = nn.initializers.glorot_uniform()
         matrix = self.param("kernel", init, (taps * c_in, self.features))  # f32[taps*Cin,Cout]
@@ -90,18 +104,18 @@ class MaskedConv(nn.Module):
         x, matrix, bias = nn.dtypes.promote_dtype(x, matrix, bias, dtype=self.dtype)
 
         if at is not None:
-            patch = self._patch_at(x, at, above, side)[:, : taps * c_in]
-            if self.colours == 1 or taps == 1:
-                return (patch @ matrix + bias)[:, None, None]  # f32[B,1,1,Cout]
-            before = cached(self, "before")  # what earlier pixels say, whatever the colours here
-            if len(at) == 2:
-                before.value = patch[:, :-c_in] @ matrix[:-c_in] + bias
-            return (before.value + patch[:, -c_in:] @ matrix[-c_in:])[:, None, None]
+            patch = self._patch_at(x, at, memory, above, side)[:, : taps * c_in]
+            if by_colour:
+                out = self._colour_at(patch, at, matrix, bias, c_in)
+            else:
+                out = patch @ matrix + bias
+            return out[:, None, None]  # f32[B,1,1,Cout]
         b, h, w, _ = x.shape
         if self.colours > 1 and taps > 1 and self.is_mutable_collection("cache"):
             self.variable("cache", "before", jnp.zeros, (b, self.features), x.dtype)
-        if self.kind == "B" and self.kernel > 1 and self.is_mutable_collection("cache"):
-            shape = (b, h + above if above else 1, w + 2 * side, c_in)  # or its own row alone
+        if kept and self.is_mutable_collection("cache"):
+            # Its own row alone, or pixel, where that is all that is read.
+            shape = (b, h + above if above else 1, w + 2 * side if side else 1, c_in)
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
         if self.kernel == 1:
             out = (x.reshape(-1, c_in) @ matrix).reshape(b, h, w, -1)
@@ -121,21 +135,38 @@ class MaskedConv(nn.Module):
             )
         return out + bias  # f32[B,H,W,Cout]
 
-    def _patch_at(self, x: jax.Array, at: Place, above: int, side: int) -> jax.Array:
+    def _patch_at(
+        self, x: jax.Array, at: Place, memory: nn.Variable | None, above: int, side: int
+    ) -> jax.Array:
         """f32[B,(above+1)*kernel*Cin], the neighbourhood of one pixel in raster order."""
-        b, c_in = x.shape[0], x.shape[-1]
-        size = (b, above + 1, self.kernel, c_in)
         row, column = at[:2]
         if self.kind == "A":
             x = jnp.pad(x, ((0, 0), (above, 0), (side, side), (0, 0)))
-        elif self.kernel > 1:
-            cache, row = cached(self, "map"), row if above else 0
-            # The map is stored with its padding, so that a patch is one slice of it.
-            here = (0, row + above, column + side, 0)
-            x = cache.value = jax.lax.dynamic_update_slice(cache.value, x, here)
+        elif memory is None:
+            return x[:, 0, 0]
         else:
-            return x.reshape(b, c_in)
-        return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(b, -1)
+            row, column = row if above else 0, column if side else 0
+            # The map is stored with its padding, so that a patch is one slice of it.
+            first = group(memory.value.shape[-1], self.colours, at).start
+            here = (0, row + above, column + side, first)
+            x = memory.value = jax.lax.dynamic_update_slice(memory.value, x, here)
+        size = (x.shape[0], above + 1, self.kernel, x.shape[-1])
+        return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(x.shape[0], -1)
+
+    def _colour_at(
+        self, patch: jax.Array, at: Place, matrix: jax.Array, bias: jax.Array, c_in: int
+    ) -> jax.Array:
+        """f32[B,taps*Cin] -> the features of one group, from the groups that it may see."""
+        mine = group(c_in, self.colours, at)
+        seen = mine.stop if self.kind == "B" else mine.start
+        said = bias
+        if patch.shape[1] > c_in:
+            before = cached(self, "before")  # what earlier pixels say, to all groups at once
+            if at[2] == 0:
+                before.value = patch[:, :-c_in] @ matrix[:-c_in] + bias
+            said = before.value
+        own = of_colour(matrix[-c_in:][:seen], self.colours, at, self.gates)
+        return of_colour(said, self.colours, at, self.gates) + patch[:, -c_in:][:, :seen] @ own
 
 
 class PixelNetwork(PixelFields):
@@ -192,14 +223,17 @@ class PixelNetwork(PixelFields):
             if self.skip:
                 skipped += self.conv(2 * self.features, 1, "B", colours)(out, pixel)
             y = y + out if self.residual else out
-        y = head(y + skipped, self.head, colours, channels * self.outputs, self.dtype)
-        return y[:, :, :width].reshape(*y.shape[:2], -1, channels, self.outputs)
+        outputs = channels * self.outputs
+        y = head(y + skipped, pixel, self.head, colours, outputs, self.dtype)[:, :, :width]
+        return y.reshape(*y.shape[:3], -1, self.outputs)
 
 
-def head(y: jax.Array, maps: int, colours: int, outputs: int, dtype: str) -> jax.Array:
+def head(
+    y: jax.Array, at: Place | None, maps: int, colours: int, outputs: int, dtype: str
+) -> jax.Array:
     """f32[B,H,W,F] -> f32[B,H,W,outputs]: two ReLU and 1x1 mask B, within a compact method."""
-    y = MaskedConv(maps, 1, "B", colours, dtype=dtype)(nn.relu(y))
-    y = MaskedConv(outputs, 1, "B", colours, dtype=dtype)(nn.relu(y))
+    y = MaskedConv(maps, 1, "B", colours, dtype=dtype)(nn.relu(y), at)
+    y = MaskedConv(outputs, 1, "B", colours, dtype=dtype)(nn.relu(y), at)
     return y.astype(jnp.float32)  # likelihoods are computed in full precision
 
 
@@ -225,9 +259,10 @@ class ConvLayer(nn.Module):
             )  # fmt: skip
 
         y = conv(self.features, 1)(nn.relu(x), at)  # f32[B,H,W,h]
-        y = Told(self.dtype)(conv(self.features, self.kernel)(nn.relu(y), at), context)
+        y = conv(self.features, self.kernel)(nn.relu(y), at)
+        y = Told(self.features, self.colours, dtype=self.dtype)(y, context, at)
         y = noise.Dropout(self.dropout)(nn.relu(y), train)
-        return conv(x.shape[-1], 1)(y, at)  # f32[B,H,W,2h]
+        return conv(2 * self.features, 1)(y, at)  # f32[B,H,W,2h]
 
 
 class PixelCNN(PixelNetwork):

@@ -5,11 +5,12 @@ So that a sampler can compute what is new alone, there are four ways:
     network(x, context)                      the parameters of every pixel, f32[B,H,W,C,outputs]
     network(x, context, at=(i, None))        before row i: what all its pixels share, into the cache
     network(x, context, at=(i, j))           of that pixel, f32[B,1,1,C,outputs]
-    network(x, context, at=(i, j, AGAIN))    of the same pixel, a colour of which is new
+    network(x, context, at=(i, j, c))        of its colour c alone, f32[B,1,1,1,outputs]
 
-All but the first read and write the `cache` collection, and come in raster order. x is the whole
-image, as far as it is known. `context` is what all pixels are told: f32[B,1,1,K] (a class),
-f32[B,H,W,K] (a map) or None.
+All but the first read and write the `cache` collection, and come in raster order, a pixel as a
+whole or colour by colour. x is the whole image, as far as it is known. `context` is what all pixels
+are told: f32[B,1,1,K] (a class), f32[B,H,W,K] (a map) or None. Within a network called for one
+colour, features are those of its group alone, see `group`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Place = tuple[Any, ...]  # row and column, traced or concrete; or (row, None)
-AGAIN = True
+Place = tuple[Any, ...]  # (row, None), (row, column) or (row, column, colour); colour is an int
+
+
+def group(size: int, colours: int, at: Place | None) -> slice:
+    """Which of `size` features belong to the colour that `at` names; all if it names none.
+
+    Feature f belongs to colour floor(colours * f / size).
+    """
+    if at is None or len(at) < 3:
+        return slice(0, size)
+    return slice(-(-at[2] * size // colours), -(-(at[2] + 1) * size // colours))
+
+
+def of_colour(x: jax.Array, colours: int, at: Place | None, gates: int = 1) -> jax.Array:
+    """[...,gates*F] -> [...,gates*f], the features of that group in each gate."""
+    size = x.shape[-1] // gates
+    x = x.reshape(*x.shape[:-1], gates, size)[..., group(size, colours, at)]
+    return x.reshape(*x.shape[:-2], gates * x.shape[-1])
 
 
 def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> jax.Array:
@@ -47,16 +64,25 @@ def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
 
 
 class Told(nn.Module):
-    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask."""
+    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask.
 
+    features: of all colours and gates.
+    """
+
+    features: int
+    colours: int = 1
+    gates: int = 1
     dtype: str = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, context: jax.Array | None, at: Place | None = None
+    ) -> jax.Array:
         """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
         if context is None:
             return x
-        return x + nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(context)
+        told = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
+        return x + of_colour(told, self.colours, at, self.gates)
 
 
 class PixelFields(nn.Module):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
 from genlab.nn.masked import MaskedConv, PixelNetwork
-from genlab.nn.pixel import Place, Told, cached
+from genlab.nn.pixel import Place, Told, cached, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
 SHUT = 1e4  # of a gate: its sigmoid is 0 exactly, or 1
@@ -46,7 +46,7 @@ class RowLSTMLayer(nn.Module):
         drive = MaskedConv(
             4 * size, 3, "B", self.colours, 4, rows=0, patches=self.patches, dtype=self.dtype
         )(x, at)  # f32[B,H,W,4h]
-        drive = Told(self.dtype)(drive, context)
+        drive = Told(4 * size, self.colours, 4, self.dtype)(drive, context, at)
         kernel = self.param("state_kernel", GLOROT, (3 * size, 4 * size))
         first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
         kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
@@ -65,12 +65,12 @@ class RowLSTMLayer(nn.Module):
             h = lstm_scan(beside_above, drive, kernel[None], start)
             h = h[:, 0].swapaxes(0, 1)  # f32[B,H,W,h]
         h = noise.Dropout(self.dropout)(h, train)
-        return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
+        return MaskedConv(2 * size, 1, "B", self.colours, dtype=self.dtype)(h, at)
 
     def _pixel(
         self, drive: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, at: Place
     ) -> jax.Array:
-        """f32[B,4h] and the initial state -> f32[B,1,1,h], from and into the cache."""
+        """f32[B,4h] and the initial state -> f32[B,1,1,h], from and into the cache; or a group."""
         hs, cs = cached(self, "h"), cached(self, "c")
         b, _, padded, size = hs.value.shape
         i, j = at[:2]
@@ -79,10 +79,12 @@ class RowLSTMLayer(nn.Module):
         above = jax.lax.dynamic_slice(hs.value, (0, (i + 1) % 2, j, 0), (b, 1, 3, size))[:, 0]
         above = jnp.where(i > 0, above, jnp.where(inside, h, 0.0))  # f32[B,3,h]
         c_above = jax.lax.dynamic_slice(cs.value, (0, (i + 1) % 2, j, 0), (b, 1, 1, size))[:, 0, 0]
-        h, c = lstm(drive + above.reshape(b, -1) @ kernel, jnp.where(i > 0, c_above, c))
+        mine = group(size, self.colours, at)
+        gates = drive + above.reshape(b, -1) @ of_colour(kernel, self.colours, at, 4)
+        h, c = lstm(gates, jnp.where(i > 0, c_above, c)[:, mine])
         h, c = h[:, None, None], c[:, None, None]
-        hs.value = jax.lax.dynamic_update_slice(hs.value, h, (0, i % 2, j + 1, 0))
-        cs.value = jax.lax.dynamic_update_slice(cs.value, c, (0, i % 2, j, 0))
+        hs.value = jax.lax.dynamic_update_slice(hs.value, h, (0, i % 2, j + 1, mine.start))
+        cs.value = jax.lax.dynamic_update_slice(cs.value, c, (0, i % 2, j, mine.start))
         return h
 
 
@@ -134,8 +136,8 @@ class DiagonalBiLSTMLayer(nn.Module):
         """
         b, _, width, _ = x.shape
         size = self.features
-        drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x)
-        drive = Told(self.dtype)(drive, context)
+        drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x, at)
+        drive = Told(8 * size, self.colours, 8, self.dtype)(drive, context, at)
         drive = jnp.stack(jnp.split(drive, 2, -1))  # f32[2,B,H,W,4h]
         init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
         kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
@@ -148,10 +150,10 @@ class DiagonalBiLSTMLayer(nn.Module):
                 self.variable("cache", "h", jnp.zeros, (b, 2, width, size), drive.dtype)
                 self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
                 self.variable("cache", "right", jnp.zeros, (b, width, size), drive.dtype)
-                self.variable("cache", "drive", jnp.zeros, (b, width, 4 * size), drive.dtype)
+                self.variable("cache", "drive", jnp.zeros, (b, width, 4, size), drive.dtype)
             h = self._scan(drive, kernel, initial)
         h = noise.Dropout(self.dropout)(h, train)
-        return MaskedConv(x.shape[-1], 1, "B", self.colours, dtype=self.dtype)(h)
+        return MaskedConv(2 * size, 1, "B", self.colours, dtype=self.dtype)(h, at)
 
     def _scan(self, drive: jax.Array, kernel: jax.Array, initial: jax.Array) -> jax.Array:
         """f32[2,B,H,W,4h] -> f32[B,H,W,h].
@@ -180,11 +182,12 @@ class DiagonalBiLSTMLayer(nn.Module):
     def _pixel(
         self, drive: jax.Array, kernel: jax.Array, initial: jax.Array, at: Place
     ) -> jax.Array:
-        """f32[2,B,4h] -> f32[B,1,1,h], from and into the cache; and the end of a row."""
+        """f32[2,B,4h] -> f32[B,1,1,h], from and into the cache; or a group. And a row's end."""
         hs, cs, rights, drives = (cached(self, n) for n in ("h", "c", "right", "drive"))
         b, _, width, size = hs.value.shape
         ends = at[1] is None
         i, j = (at[0] - 1, width - 1) if ends else at[:2]
+        mine = group(size, self.colours, at)
 
         def read(x: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
             return jax.lax.dynamic_slice(x, (0, row % 2, column, 0), (b, 1, 1, size))[:, 0, 0]
@@ -193,14 +196,18 @@ class DiagonalBiLSTMLayer(nn.Module):
         h, c = (jnp.where(j > 0, read(x.value, i, j - 1), initial[n, 0])
                 for n, x in enumerate((hs, cs)))  # fmt: skip
         above = jnp.where(i > 0, read(hs.value, i + 1, j), initial[0, 0])
-        h, c = lstm(drive[0] + jnp.concatenate([h, above], -1) @ kernel[0], c)
-        hs.value = jax.lax.dynamic_update_slice(hs.value, h[:, None, None], (0, i % 2, j, 0))
-        cs.value = jax.lax.dynamic_update_slice(cs.value, c[:, None, None], (0, i % 2, j, 0))
-        drives.value = jax.lax.dynamic_update_slice(drives.value, drive[1][:, None], (0, j, 0))
-        lowered = jax.lax.dynamic_slice_in_dim(rights.value, j, 1, 1)[:, 0]
+        gates = jnp.concatenate([h, above], -1) @ of_colour(kernel[0], self.colours, at, 4)
+        h, c = lstm(drive[0] + gates, c[:, mine])
+        here = (0, i % 2, j, mine.start)
+        hs.value = jax.lax.dynamic_update_slice(hs.value, h[:, None, None], here)
+        cs.value = jax.lax.dynamic_update_slice(cs.value, c[:, None, None], here)
+        drive = drive[1].reshape(b, 1, 4, -1)
+        drives.value = jax.lax.dynamic_update_slice(drives.value, drive, (0, j, 0, mine.start))
+        lowered = jax.lax.dynamic_slice_in_dim(rights.value, j, 1, 1)[:, 0, mine]
         out = h + jnp.where(i > 0, lowered, 0.0)
         if ends:
-            rights.value = self._end(drives.value, rights.value, kernel[1], initial[:, 1], i)
+            drive = drives.value.reshape(b, width, -1)
+            rights.value = self._end(drive, rights.value, kernel[1], initial[:, 1], i)
         return out[:, None, None]
 
     def _end(
