@@ -30,6 +30,22 @@ def log_bin(values: jax.Array, mean: jax.Array, log_scale: jax.Array, levels: in
     return jnp.where(values == 0, below, jnp.where(values == levels - 1, above, inside))
 
 
+def every_bin(mean: jax.Array, log_scale: jax.Array, levels: int) -> jax.Array:
+    """f32[...,K] mean and log scale -> f32[...,levels,K], exp(log_bin) of every level.
+
+    A sampler needs them all, for each value it draws: so by one exponential for each edge between
+    two bins, and no logarithm.
+    """
+    precision = jnp.exp(-jnp.clip(log_scale, -LIMIT, LIMIT))[..., None, :]
+    edges = centre(jnp.arange(levels - 1) + 0.5, levels)[:, None]
+    x = (edges - mean[..., None, :]) * precision  # f32[...,levels-1,K]
+    small = jnp.exp(-jnp.abs(x))
+    less, more = small / (1.0 + small), 1.0 / (1.0 + small)
+    below, above = jnp.where(x < 0, less, more), jnp.where(x < 0, more, less)
+    inside = below[..., 1:, :] * above[..., :-1, :] * -jnp.expm1(-2.0 * precision / (levels - 1))
+    return jnp.concatenate([below[..., :1, :], inside, above[..., -1:, :]], -2)
+
+
 @dataclass(frozen=True)
 class Logistic:
     """A logistic distribution with a mean and a scale for each value."""
@@ -89,9 +105,10 @@ class LogisticMixture:
         earlier = log_bin(values[..., None], means, scales, self.levels)  # f32[...,C,K]
         used = (jnp.arange(self.colours) < colour)[:, None]
         weights = weights + jnp.where(used, earlier, 0.0).sum(-2)  # f32[...,K]
-        mean, scale = (jnp.take(x, colour, -2)[..., None, :] for x in (means, scales))
-        each = log_bin(jnp.arange(self.levels)[:, None], mean, scale, self.levels)
-        return jax.nn.logsumexp(weights[..., None, :] + each, -1)  # from f32[...,levels,K]
+        mean, scale = (jnp.take(x, colour, -2) for x in (means, scales))
+        each = every_bin(mean, scale, self.levels)  # f32[...,levels,K]
+        total = (jax.nn.softmax(weights)[..., None, :] * each).sum(-1)
+        return jnp.log(jnp.maximum(total, jnp.finfo(total.dtype).tiny))  # f32[...,levels]
 
     def _components(self, params: jax.Array, values: jax.Array) -> tuple[jax.Array, ...]:
         """Log weights f32[...,K], and means and log scales f32[...,C,K] given earlier colours."""
