@@ -11,5 +11,5 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
-    common.binarized_mnist(config, steps=4000)
+    common.binarized_mnist(config, steps=10_000)
     return common.variants(config, arg, smoke=common.smoke)

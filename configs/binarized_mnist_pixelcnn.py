@@ -27,7 +27,7 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.binarized_mnist(config, steps=10_500)
+    common.binarized_mnist(config, steps=30_000)
     return common.variants(config, arg, smoke=common.smoke, wide=wide)
 
 

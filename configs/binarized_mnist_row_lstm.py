@@ -11,5 +11,5 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("recurrent.RowLSTM", features=16))
-    common.binarized_mnist(config, steps=4500)
+    common.binarized_mnist(config, steps=15_000)
     return common.variants(config, arg, smoke=common.smoke)

@@ -18,7 +18,7 @@ from genlab.likelihoods import Bernoulli, Categorical
 from genlab.logistic import LogisticMixture
 from genlab.nn import gated, masked, multiscale, recurrent
 
-SMALL = {"features": 6, "layers": 2, "first_kernel": 5, "head": 12}
+SMALL = {"features": 7, "layers": 2, "first_kernel": 5, "head": 13}  # no multiples of 3
 NETWORKS = {
     "plain": masked.PixelCNN,
     "gated": gated.GatedPixelCNN,

@@ -89,11 +89,10 @@ class MaskedConv(nn.Module):
         above = side if self.rows is None else self.rows
         # Of one colour, mask A excludes the middle; of more, the middle is partly visible.
         taps = above * self.kernel + side + (self.kind == "B" or self.colours > 1)
-        by_colour = at is not None and len(at) == 3
+        # Whether pixels or colours to come read again what is given here.
         kept = self.kind == "B" and (self.kernel > 1 or self.colours > 1)
-        read = at is not None and kept and (self.kernel > 1 or by_colour)
-        memory = cached(self, "map") if read else None
-        c_in = memory.value.shape[-1] if read else x.shape[-1]
+        memory = cached(self, "map") if kept and at is not None else None
+        c_in = x.shape[-1] if memory is None else memory.value.shape[-1]
         # A matrix: Glorot then counts the weights that exist, and Muon knows what to do with it.
         init = nn.initializers.glorot_uniform()
         matrix = self.param("kernel", init, (taps * c_in, self.features))  # f32[taps*Cin,Cout]
@@ -105,7 +104,7 @@ class MaskedConv(nn.Module):
 
         if at is not None:
             patch = self._patch_at(x, at, memory, above, side)[:, : taps * c_in]
-            if by_colour:
+            if len(at) == 3:
                 out = self._colour_at(patch, at, matrix, bias, c_in)
             else:
                 out = patch @ matrix + bias
