@@ -12,4 +12,4 @@ def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
     common.binarized_mnist(config, steps=10_000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return common.variants(config, arg, smoke=common.smoke, wide=common.wide)

@@ -27,11 +27,5 @@ from configs import common
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.binarized_mnist(config, steps=30_000)
-    return common.variants(config, arg, smoke=common.smoke, wide=wide)
-
-
-def wide(config: ConfigDict) -> None:
-    """A 21x21 first mask: the 7x7 one and 7 blocks see 10 rows up, half a digit."""
-    config.model.first_kernel = 21
-    config.train.update(steps=9500, eval_every=4750, sample_every=4750)
+    common.binarized_mnist(config, steps=15_000)
+    return common.variants(config, arg, smoke=common.smoke, wide=common.wide)

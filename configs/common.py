@@ -240,6 +240,11 @@ def binarized_mnist(config: ConfigDict, steps: int) -> None:
     likelihood_training(config, steps)
 
 
+def wide(config: ConfigDict) -> None:
+    """A 21x21 first mask: with a 7x7 one, seven 3x3 layers see 10 rows up, half a digit."""
+    config.model.first_kernel = 21
+
+
 def grey_mnist(config: ConfigDict, steps: int) -> None:
     """MNIST at 256 levels, 10,000 training images held out, for that many steps."""
     config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=16)

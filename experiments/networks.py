@@ -12,7 +12,14 @@ from ml_collections import ConfigDict
 from configs import common
 
 METRICS = ("nll",)
-NETWORKS = ("pixelcnn", "gated_pixelcnn", "row_lstm", "diagonal_bilstm")
+NETWORKS = (
+    "pixelcnn",
+    "pixelcnn:wide",
+    "gated_pixelcnn",
+    "gated_pixelcnn:wide",
+    "row_lstm",
+    "diagonal_bilstm",
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:
