@@ -1,7 +1,7 @@
 """Samplers for every autoregressive network, all equal.
 
     naive         a forward pass over the whole image for every value
-    cached        features and states are kept; a step computes one pixel alone
+    cached        features and states are kept; a step computes one value alone
     fixed_point   the noise is frozen and the whole image drawn again and again until it stays as it
                   is: exact, as each pass settles at least the next value, and parallel over pixels
 
@@ -26,6 +26,7 @@ from genlab.levels import centre
 from genlab.likelihoods import Likelihood
 from genlab.nn.multiscale import MultiScale
 from genlab.state import Tree
+from genlab.stepping import Cached, Naive
 
 METHODS = ("naive", "cached", "fixed_point")
 MARGIN = 1e-5  # of a decision, times max(1, |logit|): what rounding may turn over
@@ -108,40 +109,6 @@ def draw(
         return _fixed_point(*what) if method == "fixed_point" else _in_order(*what, method)
 
 
-def empty_cache(
-    network: nn.Module, params: Tree, shape: tuple[int, ...], context: jax.Array | None = None
-) -> Tree:
-    """The `cache` collection for images f32[B,H,W,C] of that shape, all zeros."""
-
-    def call(params: Tree, x: jax.Array) -> Tree:
-        return network.apply({"params": params}, x, context, mutable=["cache"])[1]["cache"]
-
-    made = jax.eval_shape(call, params, jax.ShapeDtypeStruct(shape, jnp.float32))
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), made)
-
-
-class Stepper:
-    """A network pixel by pixel: `row` before each row, then `pixel`; what it keeps is `cache`."""
-
-    def __init__(self, network: nn.Module, params: Tree, context: jax.Array | None) -> None:
-        self.network, self.params, self.context = network, params, context
-
-    def row(self, cache: Tree, x: jax.Array, row: jax.Array) -> Tree:
-        """The cache with what all pixels of the row share."""
-        return self._apply(cache, x, (row, None))[1]
-
-    def pixel(self, cache: Tree, x: jax.Array, at: Any) -> tuple[jax.Array, Tree]:
-        """f32[B,H,W,C] so far -> f32[B,C,outputs] of a pixel, or f32[B,1,outputs] of the colour
-        that `at` names, and the cache."""
-        out, cache = self._apply(cache, x, at)
-        return out[:, 0, 0], cache
-
-    def _apply(self, cache: Tree, x: jax.Array, at: Any) -> tuple[Any, Tree]:
-        variables = {"params": self.params, "cache": cache}
-        out, changed = self.network.apply(variables, x, self.context, at=at, mutable=["cache"])
-        return out, changed.get("cache", cache)
-
-
 def _in_order(
     network: nn.Module,
     params: Tree,
@@ -154,45 +121,33 @@ def _in_order(
     places: jax.Array,
     method: str,
 ) -> jax.Array:
-    """Value after value; `naive` computes all pixels for each, `cached` one: colour by colour, or,
-    where the colours of a pixel do not see each other, as a whole."""
+    """Value after value."""
     _, height, width, colours = given.shape
-    stepper = Stepper(network, params, context)
-    by_colour = network.colour_groups and colours > 1
-    shown = lambda values: centre(values, likelihood.levels)  # noqa: E731
-
-    def pixel(cache: Tree, values: jax.Array, found: jax.Array, at: Any) -> tuple[Any, Tree]:
-        """f32[B,C,outputs], right for that colour and those before it, and the cache."""
-        if at[2] and not by_colour:
-            return found, cache
-        if method == "naive":
-            return network.apply({"params": params}, shown(values), context)[:, at[0], at[1]], cache
-        new, cache = stepper.pixel(cache, shown(values), at if by_colour else at[:2])
-        return found.at[:, at[2]].set(new[:, 0]) if by_colour else new, cache
+    stepper = {"naive": Naive, "cached": Cached}[method](network, params, context, given.shape)
 
     def row(i: jax.Array, loop: Any) -> Any:
         # A whole row's noise at once: the generator is faster in bulk.
         noise = gumbel(keys, places[i], likelihood.levels)  # f32[B,W,C,levels]
-        if method == "cached":
-            loop = stepper.row(loop[0], shown(loop[1]), i), loop[1]
+        kept, values = loop
+        kept = stepper.row(kept, centre(values, likelihood.levels), i)
 
         def column(j: jax.Array, loop: Any) -> Any:
-            cache, values = loop
+            kept, values = loop
             found = jnp.zeros((len(values), colours, likelihood.outputs))
             for colour in range(colours):
-                found, cache = pixel(cache, values, found, (i, j, colour))
+                x = centre(values, likelihood.levels)
+                found, kept = stepper.value(kept, x, found, i, j, colour)
                 logits = likelihood.conditional(found, values[:, i, j], colour) / temperature
                 new = jnp.argmax(logits + noise[:, j, colour], axis=-1)
                 new = jnp.where(known[:, i, j, colour], given[:, i, j, colour], new)
                 values = values.at[:, i, j, colour].set(new)
-            return cache, values
+            return kept, values
 
-        return jax.lax.fori_loop(0, width, column, loop)
+        return jax.lax.fori_loop(0, width, column, (kept, values))
 
-    cache = empty_cache(network, params, given.shape, context) if method == "cached" else ()
     # What is known is shown from the start: no network reads it before its turn.
-    start = jnp.where(known, given, 0)
-    return jax.lax.fori_loop(0, height, row, (cache, start))[1]
+    start = stepper.start(), jnp.where(known, given, 0)
+    return jax.lax.fori_loop(0, height, row, start)[1]
 
 
 def _fixed_point(
@@ -266,29 +221,3 @@ def differences(
         best, next_best = np.sort(np.asarray(scores))[[-1, -2]]
         beyond += bool(best - next_best > MARGIN * max(1.0, float(jnp.abs(logits).max())))
     return len(differ), beyond
-
-
-def cached_params(
-    network: nn.Module, params: Tree, x: jax.Array, context: jax.Array | None = None
-) -> jax.Array:
-    """The cached sampler's outputs on a given image, pixel by pixel (teacher forcing).
-
-    f32[B,H,W,C] in [-1,1] -> f32[B,H,W,C,outputs]; the full pass gives the same up to rounding.
-    """
-    stepper = Stepper(network, params, context)
-    by_colour = network.colour_groups and x.shape[-1] > 1
-
-    def row(cache: Tree, i: jax.Array) -> tuple[Tree, jax.Array]:
-        def pixel(cache: Tree, j: jax.Array) -> tuple[Tree, jax.Array]:
-            found = []
-            for at in [(i, j, c) for c in range(x.shape[-1])] if by_colour else [(i, j)]:
-                new, cache = stepper.pixel(cache, x, at)
-                found.append(new)
-            return cache, jnp.concatenate(found, 1)
-
-        return jax.lax.scan(pixel, stepper.row(cache, x, i), jnp.arange(x.shape[2]))
-
-    with jax.default_matmul_precision("highest"):
-        cache = empty_cache(network, params, x.shape, context)
-        out = jax.lax.scan(row, cache, jnp.arange(x.shape[1]))[1]  # f32[H,W,B,C,outputs]
-    return jnp.moveaxis(out, 2, 0)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import sampling
+from genlab import sampling, stepping
 from genlab.levels import centre
 from genlab.likelihoods import Bernoulli, Categorical, GreyValue
 from genlab.logistic import LogisticMixture
@@ -73,7 +73,7 @@ def test_cached_outputs_equal_the_full_pass(name, shape):
     x = jax.random.uniform(jax.random.key(3), (5, *shape), minval=-1)
     full = net.apply({"params": params}, x, context)
     patches = net.clone(patches=True).apply({"params": params}, x, context)
-    cached = jax.jit(lambda x: sampling.cached_params(net, params, x, context))(x)
+    cached = jax.jit(lambda x: stepping.cached_params(net, params, x, context))(x)
     for other in (cached, patches):
         worst = jnp.max(jnp.abs(full - other) / jnp.maximum(1.0, jnp.abs(full)))
         assert worst < 1e-5

@@ -51,7 +51,7 @@ def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> ja
 def cached(module: nn.Module, name: str) -> nn.Variable:
     """A variable of the cache. Raises ValueError where there is none: Flax would make a new one."""
     if not module.has_variable("cache", name):
-        raise ValueError("no cache: make one with sampling.empty_cache")
+        raise ValueError("no cache: start from stepping.Cached")
     return module.variable("cache", name, lambda: None)
 
 
