@@ -18,7 +18,7 @@ def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
     network = common.of_pixels("masked.PixelCNN", kernel=3, features=48, layers=5)
     common.autoregressive(config, network)
-    common.cifar10(config, steps=2000)
+    common.cifar10(config, steps=1000)
     config.data.image_size = 16
     config.likelihood.components = 5
     config.train.update(eval_every=500, sample_every=0)
