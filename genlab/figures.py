@@ -50,8 +50,8 @@ def save(path: Path, picture: Any) -> np.ndarray:
     """Writes a picture as PNG and returns it, u8[h,w,3]."""
     figure = picture.draw()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def _canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:

@@ -229,6 +229,13 @@ def _compare(points: dict[str, Any], x: str, path: Path) -> None:
         figures.save(path, figures.Comparison(points, x, {}))
 
 
+def _short(point: Point) -> list[str]:
+    """What tells a run from the others, for a picture: its value, or last names and values."""
+    if len(point) == 1:
+        return [str(*point.values())]
+    return [f"{key.split('.')[-1]} = {value}" for key, value in point.items()]
+
+
 def _draw_samples(workdir: Path, results: list[Result]) -> None:
     """figures/samples.png: samples of the first run of each setting, where it samples, by the same
     noise where networks allow; and what else their tasks put side by side."""
@@ -239,7 +246,7 @@ def _draw_samples(workdir: Path, results: list[Result]) -> None:
         if not good:
             continue
         model = restore(str(workdir / name(good[0].point)))
-        title = ", ".join(map(str, point.values())) or "run"
+        title = "\n".join(_short(point)) or "run"
         if hasattr(model.task, "sample"):
             images = model.sample(jax.random.key(0), SHOWN)
             sheets.setdefault("samples", []).append((title, images))
