@@ -1,6 +1,10 @@
 """PixelCNN on CIFAR-10: the paper's 15 layers of h=128.
 
 python launch.py --config=configs/cifar10_pixelcnn.py --workdir=runs/cifar10_pixelcnn
+
+Measured on 2 CPU cores (AMD EPYC, float32): a step of 16 images takes 1.5 s, 0.55 of the
+matrix-product peak; a sample of 64 images 2.6 full forward passes (7.4 s).
+Not trained to any length here.
 """
 
 from ml_collections import ConfigDict

@@ -173,16 +173,17 @@ class Task:
         rank = np.argsort(sampling.order(self.network, order))
 
         @jax.jit
-        def slope(row: jax.Array, column: jax.Array) -> jax.Array:
+        def slope(params: Tree, x: jax.Array, row: int, column: int) -> jax.Array:
             def told(x: jax.Array) -> jax.Array:
-                found = self.network.apply({"params": state.params[PLAYER]}, x, context)
+                found = self.network.apply({"params": params}, x, context)
                 found = found[:, row, column]
                 return (found * jax.random.normal(keys[1], found.shape)).sum()
 
             return jax.grad(told)(x)
 
         def field(row: int, column: int) -> np.ndarray:
-            read = np.abs(slope(row, column)).max((0, 3)) > 0  # bool[H,W]
+            found = slope(state.params[PLAYER], x, row, column)
+            read = np.abs(found).max((0, 3)) > 0  # bool[H,W]
             picture = np.zeros((height, width, 3), np.uint8)
             picture[(rank < rank[row * width + column]).reshape(height, width)] = (190, 40, 40)
             picture[read] = 255
