@@ -1,4 +1,4 @@
-"""The face configs on TFDS's own builders, from miniature sets written as TFDS writes them."""
+"""Configs of colour images on TFDS's own builders: miniature sets, written as TFDS writes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from PIL import Image
 from genlab import cli, data, restore, train
 from tests.conftest import ROOT
 
-SPLITS = {"lfw": {"train": 20}, "celeb_a": {"train": 12, "validation": 4, "test": 4}}
+SPLITS = {
+    "lfw": {"train": 20},
+    "celeb_a": {"train": 12, "validation": 4, "test": 4},
+    "cifar10": {"train": 20, "test": 4},
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +25,18 @@ def data_dir(tmp_path_factory):
     features = {
         "lfw": {"label": tfds.features.Text(), "image": tfds.features.Image(shape=(250, 250, 3))},
         "celeb_a": {"image": tfds.features.Image(shape=(218, 178, 3))},
+        "cifar10": {
+            "label": tfds.features.ClassLabel(names=["ship", "truck"]),
+            "image": tfds.features.Image(shape=(32, 32, 3)),
+        },
     }
+    labels = {"lfw": lambda i: f"person {i % 3}", "cifar10": lambda i: i % 2}
     for name, sizes in SPLITS.items():
         shape = features[name]["image"].shape
 
         def example(i, name=name, shape=shape):
             image = rng.integers(0, 256, shape, np.uint8)
-            return {"image": image} | ({"label": f"person {i % 3}"} if name == "lfw" else {})
+            return {"image": image} | ({"label": labels[name](i)} if name in labels else {})
 
         builder = tfds.builder(name, data_dir=where)
         tfds.dataset_builders.store_as_tfds_dataset(
@@ -77,6 +86,20 @@ def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
     sizes = SPLITS[source]
     wanted = (12, 4, 4) if "test" in sizes else (17, 1, 2)
     assert (len(sets.train), len(sets.valid), len(sets.test)) == wanted
+
+
+def test_a_cifar10_config_trains_from_tfds(data_dir, tmp_path):
+    config = cli.load(f"{ROOT}/configs/cifar10_pixelcnn.py:smoke").unlock()
+    full = cli.load(f"{ROOT}/configs/cifar10_pixelcnn.py").data
+    assert full.source == "tfds:cifar10"
+    config.data = full
+    config.data.update(data_dir=data_dir, download=False, batch_size=4)
+    config.train.update(steps=2, log_every=1, eval_every=2, checkpoint_every=2)
+    train.train(config.lock(), str(tmp_path))
+    model = restore(str(tmp_path))
+    assert model.task.shape == (32, 32, 3) and model.classes == ("ship", "truck")
+    sets = data.load(config.data)
+    assert (len(sets.train), len(sets.valid), len(sets.test)) == (18, 2, 4)
 
 
 def test_the_face_gan_trains_from_a_flat_folder(tmp_path):
