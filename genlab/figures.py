@@ -60,7 +60,7 @@ def _canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08)  # inches; else titles at the left are cut
+    figure.get_layout_engine().set(w_pad=0.08)  # inches
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
@@ -76,7 +76,7 @@ class Rows:
         n = self.rows[0][1].shape[0]
         count, low = len(self.rows), 0.4 if self.note else 0.1
         longest = max(len(line) for title, _ in self.rows for line in title.split("\n"))
-        width = max(1.6, 0.5 + 0.1 * longest) + 0.75 * n  # else a long title is cut
+        width = max(1.6, 0.5 + 0.1 * longest) + 0.75 * n  # room beside the titles
         figure, axes = _canvas(max(width, 5.0), 0.85 * count + low, count)
         for ax, (title, images) in zip(axes[:, 0], self.rows, strict=True):
             ax.imshow(grid(images, columns=n), interpolation="nearest")
