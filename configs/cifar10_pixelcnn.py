@@ -3,7 +3,7 @@
 python launch.py --config=configs/cifar10_pixelcnn.py --workdir=runs/cifar10_pixelcnn
 
 Measured on 2 CPU cores (AMD EPYC, float32): a step of 16 images takes 1.5 s, 0.55 of the
-matrix-product peak; a sample of 64 images 2.6 full forward passes (7.4 s).
+matrix-product peak; a sample of 64 images 3.8 full forward passes (5.5 s; 4.1 in another run).
 Not trained to any length: 80 steps on 3,600 JPEGs, 400 held out, reached 6.66 bits/dim (seed 0).
 """
 

@@ -2,8 +2,9 @@
 
 python launch.py --config=configs/cifar10_row_lstm.py --workdir=runs/cifar10_row_lstm
 
-Measured on 2 CPU cores (AMD EPYC, float32): a sample of 64 images takes 3.2 full
-forward passes (18 s). Not trained to any length here.
+Measured on 2 CPU cores (AMD EPYC, float32): a sample of 64 images takes 4.2 full
+forward passes (17 s; 3.2 in another run, where the pass was slower). Not trained to
+any length here.
 """
 
 from ml_collections import ConfigDict
