@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from genlab import benchmark, cli, modes, parallel, sweep, train
+from genlab import cli, parallel
 from genlab.errors import UserError
+from genlab.modes import benchmark, sweep
+from genlab.modes import evaluate as modes
+from genlab.training import loop as train
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:

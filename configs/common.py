@@ -208,8 +208,8 @@ def gan(
 
 def dcgan(config: ConfigDict, start: int, features: tuple[int, ...], down: tuple[int, ...]) -> None:
     """A GAN of strided convolutions: features of the generator's maps, and of the way down."""
-    generator = {"name": "adversarial.ResizeGenerator", "latent": 100, "start": start}
-    discriminator = {"name": "adversarial.StridedDiscriminator", "features": down}
+    generator = {"name": "gan.ResizeGenerator", "latent": 100, "start": start}
+    discriminator = {"name": "gan.StridedDiscriminator", "features": down}
     common = {"kernel": 5, "dropout": 0.1, "momentum": 0.99}
     generator |= common | {"features": features, "output": "tanh"}
     gan(config, generator, discriminator | common, learning_rate=2e-4, b1=0.5)

@@ -31,8 +31,8 @@ from configs import common
 
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
-    generator = {"name": "adversarial.ConvGenerator", "features": (256, 128, 64)}
-    discriminator = {"name": "adversarial.ConvDiscriminator", "features": (128, 64)}
+    generator = {"name": "gan.ConvGenerator", "features": (256, 128, 64)}
+    discriminator = {"name": "gan.ConvDiscriminator", "features": (128, 64)}
     common.gan(config, generator, discriminator, learning_rate=1.5e-4, b1=0.5)
     config.model.generator.update(decoder_features=(32, 16), kernel=4, momentum=0.5)
     config.model.generator.output = "sigmoid"

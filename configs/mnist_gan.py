@@ -15,8 +15,8 @@ from configs import common
 
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
-    generator = {"name": "adversarial.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
-    discriminator = {"name": "adversarial.DenseDiscriminator", "hidden": (512, 256)}
+    generator = {"name": "gan.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
+    discriminator = {"name": "gan.DenseDiscriminator", "hidden": (512, 256)}
     common.gan(config, generator, discriminator, learning_rate=2e-4, b1=0.5)
     config.model.generator.update(normalise=True, momentum=0.8, output="tanh")
     config.model.discriminator.dropout = 0.0

@@ -14,8 +14,8 @@ from configs import common
 
 def get_config(arg: str = "") -> ConfigDict:
     config = common.base()
-    generator = {"name": "adversarial.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
-    discriminator = {"name": "adversarial.DenseDiscriminator", "hidden": (1024, 512, 256)}
+    generator = {"name": "gan.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
+    discriminator = {"name": "gan.DenseDiscriminator", "hidden": (1024, 512, 256)}
     common.gan(config, generator, discriminator, learning_rate=2e-4, b1=0.5)
     config.model.generator.update(normalise=False, output="tanh")
     config.model.discriminator.dropout = 0.3

@@ -14,8 +14,8 @@ from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from genlab import config as configs
 from genlab.errors import UserError, log, nearest
+from genlab.workdir import configs
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -14,13 +14,13 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from genlab import config as configs
 from genlab import parallel
 from genlab import task as tasks
-from genlab.checkpoint import Checkpoints
 from genlab.errors import UserError
 from genlab.state import State
 from genlab.task import Spec
+from genlab.workdir import configs
+from genlab.workdir.checkpoint import Checkpoints
 
 
 def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> Model:

@@ -83,17 +83,17 @@ def abstract_state(task: Any, spec: Spec) -> State:
 
 def names() -> list[str]:
     """Every task."""
-    return sorted(p.stem for p in (Path(__file__).parent / "tasks").glob("[a-z]*.py"))
+    return sorted(p.parent.name for p in (Path(__file__).parent / "tasks").glob("*/task.py"))
 
 
 def load(config: ConfigDict, spec: Spec) -> Any:
     """The task that `config.task` names. Raises UserError if there is none of that name."""
     if config.task not in names():
         raise UserError(f"config.task: no task {config.task!r}.{nearest(config.task, names())}")
-    return importlib.import_module(f"genlab.tasks.{config.task}").make(config, spec)
+    return importlib.import_module(f"genlab.tasks.{config.task}.task").make(config, spec)
 
 
 def families_with(capability: str) -> list[str]:
     """The tasks that have a method of that name."""
-    modules = {name: importlib.import_module(f"genlab.tasks.{name}") for name in names()}
+    modules = {name: importlib.import_module(f"genlab.tasks.{name}.task") for name in names()}
     return [name for name, module in modules.items() if hasattr(module.Task, capability)]

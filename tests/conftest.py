@@ -50,7 +50,7 @@ def config() -> ConfigDict:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The workdir of a finished tiny run; read it, do not write to it."""
-    from genlab import train
+    from genlab.training import loop as train
 
     workdir = str(tmp_path_factory.mktemp("trained"))
     train.train(tiny_config(), workdir)

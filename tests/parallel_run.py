@@ -10,7 +10,8 @@ import jax
 from ml_collections import ConfigDict
 
 from configs import common
-from genlab import parallel, train
+from genlab import parallel
+from genlab.training import loop as train
 
 
 def config(mode: str) -> ConfigDict:

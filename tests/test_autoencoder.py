@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab import modes, restore, train
+from genlab import restore
 from genlab.errors import UserError
+from genlab.modes import evaluate as modes
+from genlab.training import loop as train
 from tests.test_codes import code_config
 
 

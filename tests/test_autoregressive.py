@@ -9,9 +9,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common
-from genlab import benchmark, task
+from genlab import task
 from genlab.errors import UserError
-from genlab.logistic import Logistic, LogisticMixture
+from genlab.likelihoods.logistic import Logistic, LogisticMixture
+from genlab.modes import benchmark
 from genlab.nn import lstm, recurrent
 from genlab.parallel import on_one_device
 from genlab.task import Spec

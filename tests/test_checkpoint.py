@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from genlab import restore
-from genlab.checkpoint import Checkpoints, digest
 from genlab.errors import UserError
 from genlab.state import State
+from genlab.workdir.checkpoint import Checkpoints, digest
 
 
 def state(step: int, width: int = 3, dtype=np.float32) -> State:

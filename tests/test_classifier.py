@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import cli, data, restore, task, train
+from genlab import cli, restore, task
+from genlab.data import splits as data
 from genlab.errors import UserError
 from genlab.parallel import on_one_device
-from genlab.report import counts
-from genlab.tasks import classifier
+from genlab.tasks.classifier import task as classifier
+from genlab.training import loop as train
+from genlab.training.report import counts
 from tests.conftest import ROOT
 
 

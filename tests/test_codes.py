@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from genlab import cli, data, densities, task
-from genlab.corruption import Corruption
+from genlab import cli, task
+from genlab.data import splits as data
 from genlab.metrics import images as metrics
 from genlab.nn import conv
 from genlab.parallel import on_one_device
-from genlab.report import counts
+from genlab.tasks.autoencoder import densities
+from genlab.tasks.autoencoder.corruption import Corruption
+from genlab.training.report import counts
 from tests.conftest import ROOT
 
 # Trainable parameters of the encoder and the decoder, as the sources print them.

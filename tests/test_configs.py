@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from genlab import cli, config, data, evaluate, restore, task, train
+from genlab import cli, evaluate, restore, task
+from genlab.data import splits as data
 from genlab.errors import UserError
 from genlab.nn import masked
 from genlab.parallel import on_one_device
 from genlab.state import State
+from genlab.training import loop as train
+from genlab.workdir import configs as config
 from tests.conftest import ROOT
 
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")

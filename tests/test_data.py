@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs import common
-from genlab import data, parallel
+from genlab import parallel
+from genlab.data import splits as data
 from genlab.errors import UserError
 from tests.conftest import ROOT, SHARED
 

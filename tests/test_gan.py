@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import adversarial, cli, restore, task, train, updates
+from genlab import cli, restore, task, updates
 from genlab.errors import UserError
 from genlab.parallel import on_one_device
-from genlab.report import counts
-from genlab.tasks import gan
+from genlab.tasks.gan import losses as adversarial
+from genlab.tasks.gan import task as gan
+from genlab.training import loop as train
+from genlab.training.report import counts
 from tests.conftest import ROOT
 
 # (trainable, total) of the generator and the discriminator, as the sources print them.

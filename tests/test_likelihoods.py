@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import likelihoods
-from genlab.levels import dequantise, quantise
-from genlab.likelihoods import Bernoulli, Categorical
+from genlab.likelihoods import choose as likelihoods
+from genlab.likelihoods.choose import Bernoulli, Categorical
+from genlab.likelihoods.levels import dequantise, quantise
 
 
 def test_levels_survive_the_way_to_bytes_and_back():

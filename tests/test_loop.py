@@ -11,10 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import data, program, restore, task, train
-from genlab.config import from_json, identity_differences, to_json
+from genlab import restore, task
+from genlab.data import splits as data
 from genlab.errors import RunStopped, UserError
-from genlab.tasks import autoregressive
+from genlab.tasks.autoregressive import task as autoregressive
+from genlab.training import compiled as program
+from genlab.training import loop as train
+from genlab.workdir.configs import from_json, identity_differences, to_json
 from tests.conftest import tiny_config
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab import sampling
-from genlab.levels import centre
-from genlab.likelihoods import Bernoulli, Categorical
-from genlab.logistic import LogisticMixture
+from genlab.likelihoods.choose import Bernoulli, Categorical
+from genlab.likelihoods.levels import centre
+from genlab.likelihoods.logistic import LogisticMixture
 from genlab.nn import gated, masked, multiscale, recurrent
+from genlab.tasks.autoregressive import sampling
 
 SMALL = {"features": 7, "layers": 2, "first_kernel": 5, "head": 13}  # no multiples of 3
 NETWORKS = {

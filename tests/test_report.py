@@ -7,7 +7,8 @@ import json
 import numpy as np
 from PIL import Image
 
-from genlab import figures, report
+from genlab.pictures import figures
+from genlab.training import report
 
 
 def test_trimming_removes_later_lines_and_a_torn_one(tmp_path):

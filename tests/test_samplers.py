@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import sampling, stepping
-from genlab.levels import centre
-from genlab.likelihoods import Bernoulli, Categorical, GreyValue
-from genlab.logistic import LogisticMixture
+from genlab.likelihoods.choose import Bernoulli, Categorical, GreyValue
+from genlab.likelihoods.levels import centre
+from genlab.likelihoods.logistic import LogisticMixture
+from genlab.tasks.autoregressive import sampling, stepping
 from tests.test_masks import NETWORKS, network, weights
 
 

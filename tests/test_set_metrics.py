@@ -13,10 +13,14 @@ from sklearn.metrics import mutual_info_score
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from genlab import data, judge, modes, restore, train
+from genlab import restore
+from genlab.data import splits as data
 from genlab.errors import UserError
 from genlab.metrics import distances, two_sample
-from genlab.tasks import autoencoder
+from genlab.modes import compare_samples as judge
+from genlab.modes import evaluate as modes
+from genlab.tasks.autoencoder import task as autoencoder
+from genlab.training import loop as train
 from tests.test_classifier import classifier_config
 from tests.test_codes import code_config
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from genlab import figures, modes, report, sweep, train
 from genlab.errors import RunStopped, UserError
+from genlab.modes import evaluate as modes
+from genlab.modes import sweep
+from genlab.pictures import figures
+from genlab.training import loop as train
+from genlab.training import report
 from tests.conftest import tiny_config
 
 RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]

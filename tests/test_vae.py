@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from genlab import bounds, data, likelihoods, restore, task, train
+from genlab import restore, task
+from genlab.data import splits as data
 from genlab.errors import UserError
-from genlab.likelihoods import Bernoulli, Gaussian
-from genlab.logistic import Logistic
+from genlab.likelihoods import choose as likelihoods
+from genlab.likelihoods.choose import Bernoulli, Gaussian
+from genlab.likelihoods.logistic import Logistic
 from genlab.parallel import on_one_device
+from genlab.tasks.vae import bounds
+from genlab.training import loop as train
 from tests.test_codes import code_config
 
 

@@ -6,9 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from genlab import report, restore, train
+from genlab import restore
 from genlab.errors import RunStopped, UserError
-from genlab.watch import Bound, Watch
+from genlab.training import loop as train
+from genlab.training import report
+from genlab.training.watch import Bound, Watch
 
 
 def watched(config, **bound):

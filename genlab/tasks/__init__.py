@@ -1,1 +1,1 @@
-"""Tasks: losses, no networks. A config names one by its file."""
+"""Families of models: a folder holds a family's task, its mathematics and its pictures."""

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from genlab import config as configs
 from genlab import noise, optim, updates
 from genlab.errors import UserError
 from genlab.state import State, Tree
 from genlab.task import Spec
+from genlab.workdir import configs
 
 PLAYER = "model"
 Batch = updates.Batch

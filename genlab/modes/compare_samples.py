@@ -17,10 +17,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import data, figures
+from genlab.data import splits as data
 from genlab.errors import UserError, log
 from genlab.metrics import distances, two_sample
 from genlab.model import Model, restore
+from genlab.pictures import figures
 
 FEWEST = 16  # images, for neighbours and halves to mean anything
 QUERIES = 2000  # samples whose nearest training image is looked for, in pixels

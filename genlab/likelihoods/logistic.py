@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from genlab.levels import centre
+from genlab.likelihoods.levels import centre
 
 LIMIT = 7.0  # of a log scale, either way
 

@@ -15,10 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import data, parallel, sampling
+from genlab import parallel
 from genlab import task as tasks
+from genlab.data import splits as data
 from genlab.errors import log
-from genlab.program import compile_steps, initial_state
+from genlab.tasks.autoregressive import sampling
+from genlab.training.compiled import compile_steps, initial_state
 
 REPEATS = 7
 PATIENCE = 600  # seconds that the naive sampler may take

@@ -23,11 +23,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import cli, figures, modes, report, train
-from genlab import config as configs
-from genlab.checkpoint import Checkpoints
+from genlab import cli
 from genlab.errors import RunStopped, UserError, log, nearest
 from genlab.model import restore
+from genlab.modes import evaluate as modes
+from genlab.pictures import figures
+from genlab.training import loop as train
+from genlab.training import report
+from genlab.workdir import configs
+from genlab.workdir.checkpoint import Checkpoints
 
 BASE = "config"  # the key of a point that names a config to start from
 SHOWN = 10  # samples of each run
@@ -88,7 +92,7 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
 def _named(name: str, own: ConfigDict) -> ConfigDict:
     """The config `configs/<name>.py`, or `<name>:<argument>`, with the free keys of `own`."""
     file, _, argument = name.partition(":")
-    found = cli.load(f"{Path(__file__).parents[1] / 'configs' / file}.py:{argument}")
+    found = cli.load(f"{Path(__file__).parents[2] / 'configs' / file}.py:{argument}")
     free = {k: v for k, v in configs.flat(own).items() if k.startswith(configs.FREE)}
     known = configs.flat(found)
     return configured(found, {key: value for key, value in free.items() if key in known})

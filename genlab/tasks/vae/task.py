@@ -19,12 +19,15 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from genlab import bounds, latents, likelihoods, noise, optim, updates
-from genlab import config as configs
+from genlab import noise, optim, updates
 from genlab.errors import UserError, nearest
-from genlab.likelihoods import Likelihood
+from genlab.likelihoods import choose as likelihoods
+from genlab.likelihoods.choose import Likelihood
+from genlab.pictures import codes as latents
 from genlab.state import State, Tree
 from genlab.task import Spec
+from genlab.tasks.vae import bounds
+from genlab.workdir import configs
 
 PLAYER = "model"
 OBJECTIVES = ("elbo", "iwae")

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab.errors import UserError, nearest
-from genlab.levels import centre
-from genlab.likelihoods import Likelihood
+from genlab.likelihoods.choose import Likelihood
+from genlab.likelihoods.levels import centre
 from genlab.nn.multiscale import MultiScale
 from genlab.state import Tree
-from genlab.stepping import Cached, Naive
+from genlab.tasks.autoregressive.stepping import Cached, Naive
 
 METHODS = ("naive", "cached", "fixed_point")
 MARGIN = 1e-5  # of a decision, times max(1, |logit|): what rounding may turn over

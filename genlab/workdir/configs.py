@@ -62,7 +62,7 @@ def _fits(value: Any, wanted: Any) -> bool:
 def networks() -> list[str]:
     """Every `file.Class` in genlab/nn."""
     found = []
-    for file in sorted(p.stem for p in (Path(__file__).parent / "nn").glob("[a-z]*.py")):
+    for file in sorted(p.stem for p in (Path(__file__).parents[1] / "nn").glob("[a-z]*.py")):
         module = importlib.import_module(f"genlab.nn.{file}")
         for name, value in vars(module).items():
             ours = isinstance(value, type) and value.__module__ == module.__name__

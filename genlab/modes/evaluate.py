@@ -11,10 +11,14 @@ import numpy as np
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from genlab import data, evaluate, figures, judge, parallel, report
+from genlab import evaluate, parallel
 from genlab import task as tasks
+from genlab.data import splits as data
 from genlab.errors import UserError
 from genlab.model import restore
+from genlab.modes import compare_samples as judge
+from genlab.pictures import figures
+from genlab.training import report
 
 
 def evaluate_split(config: ConfigDict, workdir: str) -> None:

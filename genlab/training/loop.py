@@ -15,18 +15,21 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import config as configs
-from genlab import data, evaluate, gallery, parallel, report, watch
+from genlab import evaluate, parallel
 from genlab import task as tasks
-from genlab.checkpoint import Checkpoints
+from genlab.data import splits as data
 from genlab.errors import RunStopped, UserError, nearest
 from genlab.model import Model
 from genlab.parallel import Replicas
-from genlab.preemption import Signals
-from genlab.program import compile_steps, metrics_of_a_step
-from genlab.resume import Start, Starts
+from genlab.pictures import run as gallery
 from genlab.state import State, Tree
-from genlab.watch import Bound, Watch
+from genlab.training import report, watch
+from genlab.training.compiled import compile_steps, metrics_of_a_step
+from genlab.training.signals import Signals
+from genlab.training.starts import Start, Starts
+from genlab.training.watch import Bound, Watch
+from genlab.workdir import configs
+from genlab.workdir.checkpoint import Checkpoints
 
 IN_FLIGHT = 8  # calls handed to the device before the host waits for one
 

@@ -12,18 +12,19 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import data, report
-from genlab.checkpoint import Checkpoints
+from genlab.data import splits as data
 from genlab.errors import RunStopped
-from genlab.program import initial_state, initialised_from
 from genlab.state import State
 from genlab.task import abstract_state
+from genlab.training import report
+from genlab.training.compiled import initial_state, initialised_from
+from genlab.workdir.checkpoint import Checkpoints
 
 
 @dataclass(frozen=True)
 class Start:
     """state: on the host.  window: metrics since the last line.  best: step and value of the best
-    validation.  outside: see `genlab/watch.py`.  Beyond step 0 it is a checkpoint."""
+    validation.  outside: see `genlab/training/watch.py`.  Beyond step 0 it is a checkpoint."""
 
     state: State
     step: int = 0

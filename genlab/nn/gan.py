@@ -103,7 +103,7 @@ class ConvGenerator(nn.Module):
         side = grown // scale - (self.kernel - 1)
         if self.shape[0] != self.shape[1] or grown % scale or side < 1:
             raise UserError(
-                f"adversarial.ConvGenerator cannot make {self.shape[0]}x{self.shape[1]}: take"
+                f"gan.ConvGenerator cannot make {self.shape[0]}x{self.shape[1]}: take"
                 f" square images whose side plus {2 * len(self.decoder_features)} divides by"
                 f" {scale}."
             )

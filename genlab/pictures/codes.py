@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from scipy.special import ndtri
 
-from genlab.figures import Bars, Manifold, Rows, Scatter
+from genlab.pictures.figures import Bars, Manifold, Rows, Scatter
 
 SHOWN = 10  # images in a row
 EMBEDDED = 2000  # points of a t-SNE, which takes seconds

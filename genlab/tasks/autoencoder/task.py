@@ -14,14 +14,16 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from genlab import config as configs
-from genlab import corruption as corruptions
-from genlab import densities, latents, optim, parallel, updates
-from genlab.corruption import Corruption
+from genlab import optim, parallel, updates
 from genlab.errors import UserError, nearest
 from genlab.metrics import images as metrics
+from genlab.pictures import codes as latents
 from genlab.state import State, Tree
 from genlab.task import Spec
+from genlab.tasks.autoencoder import corruption as corruptions
+from genlab.tasks.autoencoder import densities
+from genlab.tasks.autoencoder.corruption import Corruption
+from genlab.workdir import configs
 
 PLAYER, DENSITY = "model", "density"
 LOSSES = ("mse", "bce")

@@ -1,7 +1,7 @@
 """Generative adversarial networks: a discriminator and a generator, updated in turn.
 
 Goodfellow et al., arXiv 1406.2661 (algorithm 1). Losses and regularisers are in
-`genlab/adversarial.py`.
+`genlab/tasks/gan/losses.py`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from genlab import adversarial, figures, latents, noise, optim, report, updates
-from genlab import config as configs
-from genlab.adversarial import Objective
+from genlab import noise, optim, updates
 from genlab.errors import UserError, nearest
-from genlab.metrics import moments
-from genlab.nn.adversarial import OUTPUTS
+from genlab.nn.gan import OUTPUTS
+from genlab.pictures import codes as latents
+from genlab.pictures import figures
 from genlab.state import State, Tree
 from genlab.task import Spec
+from genlab.tasks.gan import losses as adversarial
+from genlab.tasks.gan import moments
+from genlab.tasks.gan.losses import Objective
+from genlab.training import report
+from genlab.workdir import configs
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 PRIORS = ("normal", "uniform")

@@ -8,8 +8,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from genlab import data, figures, report
+from genlab.data import splits as data
 from genlab.model import Model
+from genlab.pictures import figures
+from genlab.training import report
 
 SHEET = 16  # images of a progress sheet, 4x4
 

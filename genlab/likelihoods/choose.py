@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from genlab import noise
 from genlab.errors import UserError, nearest
-from genlab.levels import quantise
-from genlab.logistic import Logistic, LogisticMixture
+from genlab.likelihoods.levels import quantise
+from genlab.likelihoods.logistic import Logistic, LogisticMixture
 
 
 def bits_per_dim(nats_per_image: Any, shape: tuple[int, ...]) -> Any:

@@ -17,9 +17,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
+from genlab.data.sources import Example, Source, open_source
 from genlab.errors import UserError
 from genlab.parallel import Replicas
-from genlab.sources import Example, Source, open_source
 from genlab.task import Spec
 
 HELD_OUT = 10  # a set without a validation split lends one example in ten of its training split

@@ -13,14 +13,16 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from genlab import config as configs
-from genlab import likelihoods, optim, sampling, updates
+from genlab import optim, updates
 from genlab.errors import UserError
-from genlab.figures import Rows
-from genlab.levels import centre, dequantise, quantise
-from genlab.likelihoods import Likelihood
+from genlab.likelihoods import choose as likelihoods
+from genlab.likelihoods.choose import Likelihood
+from genlab.likelihoods.levels import centre, dequantise, quantise
+from genlab.pictures.figures import Rows
 from genlab.state import State, Tree
 from genlab.task import Spec
+from genlab.tasks.autoregressive import sampling
+from genlab.workdir import configs
 
 PLAYER = "model"
 FIELD = "White: read by the yellow pixel. Red: before it, but never read. Black: after it."

@@ -1,0 +1,1 @@
+"""What comes in: sources of images, splits, the batch at a step, and its way to the devices."""

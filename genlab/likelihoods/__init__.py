@@ -1,0 +1,1 @@
+"""Distributions of pixels given a network's outputs, in nats."""

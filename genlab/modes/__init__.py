@@ -1,0 +1,1 @@
+"""What `launch.py` does: one file a mode."""

@@ -1,0 +1,1 @@
+"""Pictures: figures, those of codes, and those of a run."""

@@ -1,0 +1,1 @@
+"""Autoencoders and denoising autoencoders."""

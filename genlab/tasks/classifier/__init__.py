@@ -1,0 +1,1 @@
+"""Classifiers, whose features judge samples."""

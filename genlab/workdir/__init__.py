@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its config, checkpoints and lines."""
