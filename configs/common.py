@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 
 def base() -> ConfigDict:
@@ -83,7 +83,7 @@ def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]
     names = [name for name in (arg or "").split(",") if name]
     for name in names:
         if name not in known:
-            raise UserError(f"config argument {name!r} is unknown.{nearest(name, known)}")
+            raise UserError(f"config argument {name!r} is unknown.{hint(name, known)}")
     for name in sorted(names, key=lambda name: name == "smoke"):  # it cuts down what others set
         known[name](config)
     return config

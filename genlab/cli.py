@@ -14,7 +14,7 @@ from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from genlab.errors import UserError, log, nearest
+from genlab.errors import UserError, log, hint
 from genlab.workdir import configs
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
@@ -95,8 +95,8 @@ def _module(file: str) -> Any:
         known = [
             str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")
         ]
-        hint = nearest(path, known) if known else ""
-        raise UserError(f"--config={path}: no such file.{hint}")
+        near = hint(path, known) if known else ""
+        raise UserError(f"--config={path}: no such file.{near}")
     spec = importlib.util.spec_from_file_location("genlab_config", path)
     if spec is None or spec.loader is None:
         raise UserError(f"--config={path}: not a Python file.")
@@ -112,7 +112,7 @@ def _check_key(key: str, config: ConfigDict) -> None:
     sections = {k.rpartition(".")[0] for k in keys}
     if key.removeprefix("no") in keys or key in keys or key in sections:
         return
-    raise UserError(f"config.{key}: no such key.{nearest(key, keys)}")
+    raise UserError(f"config.{key}: no such key.{hint(key, keys)}")
 
 
 def in_one_line(act: Callable[[], Any]) -> Any:
@@ -143,4 +143,4 @@ def _fail(text: str, code: int) -> None:
 def choice(flag: str, value: str, known: Iterable[str]) -> None:
     """Raises UserError unless a flag's value is one of those known."""
     if value not in known:
-        raise UserError(f"--{flag}={value}: no such {flag}.{nearest(value, known)}")
+        raise UserError(f"--{flag}={value}: no such {flag}.{hint(value, known)}")

@@ -21,7 +21,7 @@ class RunStopped(UserError):
     exit_code = 1
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def hint(word: str, choices: Iterable[str]) -> str:
     """' Did you mean X?' for the closest choice, else ' Known: ...'."""
     choices = sorted(choices)
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)

@@ -8,7 +8,7 @@ import optax
 import optax.contrib
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 OURS = {"name", "learning_rate", "schedule", "warmup_steps", "decay_steps", "end_scale"}
 OURS |= {"clip_norm", "ema"}
@@ -30,7 +30,7 @@ def schedule(config: ConfigDict, steps: int, path: str = "optim") -> optax.Sched
     }
     if config.schedule not in shapes:
         raise UserError(
-            f"{path}.schedule: no schedule {config.schedule!r}.{nearest(config.schedule, shapes)}"
+            f"{path}.schedule: no schedule {config.schedule!r}.{hint(config.schedule, shapes)}"
         )
     body = shapes[config.schedule]()
     if not warmup:
@@ -50,7 +50,7 @@ def make(config: ConfigDict, steps: int, path: str = "optim") -> optax.GradientT
         raise UserError(f"{path}.name: Optax has no optimizer {config.name!r}; try 'adam'.")
     extra = {key: value for key, value in config.items() if key not in OURS}
     for key in extra.keys() - known.keys():
-        raise UserError(f"{path}.{key}: optax.{config.name} has none.{nearest(key, known)}")
+        raise UserError(f"{path}.{key}: optax.{config.name} has none.{hint(key, known)}")
     optimizer = factory(learning_rate=schedule(config, steps, path), **extra)
     if config.clip_norm:
         return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.noise import AXIS
 from genlab.state import Tree
 
@@ -130,7 +130,7 @@ class Replicas:
 def replicas(mode: str = "jit", devices: list[Any] | None = None) -> Replicas:
     """All devices of the run (default), or those given. Raises UserError for an unknown mode."""
     if mode not in ("jit", "pmap"):
-        raise UserError(f"config.parallel: no mode {mode!r}.{nearest(mode, ('jit', 'pmap'))}")
+        raise UserError(f"config.parallel: no mode {mode!r}.{hint(mode, ('jit', 'pmap'))}")
     return Replicas(mode, Mesh(np.array(devices or jax.devices()), (AXIS,)))
 
 

@@ -43,7 +43,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.state import State
 
 CAPABILITIES = (
@@ -89,7 +89,7 @@ def names() -> list[str]:
 def load(config: ConfigDict, spec: Spec) -> Any:
     """The task that `config.task` names. Raises UserError if there is none of that name."""
     if config.task not in names():
-        raise UserError(f"config.task: no task {config.task!r}.{nearest(config.task, names())}")
+        raise UserError(f"config.task: no task {config.task!r}.{hint(config.task, names())}")
     return importlib.import_module(f"genlab.tasks.{config.task}.task").make(config, spec)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image, UnidentifiedImageError
 
-from genlab.errors import UserError, log, nearest
+from genlab.errors import UserError, log, hint
 
 Example = tuple[np.ndarray, int]  # u8[h,w,c], label (-1 for none)
 
@@ -184,7 +184,7 @@ def _folder(path: str, config: ConfigDict) -> Source:
 def _decodable(files: list[tuple[str, int]], on_broken: str) -> tuple[tuple[str, int], ...]:
     """The files that decode; the others are named and counted, or stop the run."""
     if on_broken not in ("stop", "skip"):
-        raise UserError(f"data.on_broken: {on_broken!r}?{nearest(on_broken, ('stop', 'skip'))}")
+        raise UserError(f"data.on_broken: {on_broken!r}?{hint(on_broken, ('stop', 'skip'))}")
 
     def decodes(file: tuple[str, int]) -> bool:
         try:

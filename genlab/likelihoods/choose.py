@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab import noise
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.likelihoods.levels import quantise
 from genlab.likelihoods.logistic import Logistic, LogisticMixture
 
@@ -196,15 +196,15 @@ def make(config: ConfigDict, colours: int) -> Likelihood:
     """
     if config.name not in NAMES:
         raise UserError(
-            f"likelihood.name: no likelihood {config.name!r}.{nearest(config.name, NAMES)}"
+            f"likelihood.name: no likelihood {config.name!r}.{hint(config.name, NAMES)}"
         )
     if not 2 <= config.levels <= 256:
         raise UserError(f"likelihood.levels={config.levels}: take 2 to 256.")
     if config.name == "bernoulli" and config.levels != 2:
         raise UserError(f"likelihood.levels={config.levels}: bernoulli has 2; or take categorical.")
     if config.binarisation not in BINARISATIONS:
-        hint = nearest(config.binarisation, BINARISATIONS)
-        raise UserError(f"likelihood.binarisation: {config.binarisation!r}?{hint}")
+        near = hint(config.binarisation, BINARISATIONS)
+        raise UserError(f"likelihood.binarisation: {config.binarisation!r}?{near}")
     if config.binarisation != "fixed" and config.levels != 2:
         raise UserError(f"likelihood.binarisation={config.binarisation} needs likelihood.levels=2.")
     if config.binarisation == "expected" and config.name != "bernoulli":

@@ -24,7 +24,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import cli
-from genlab.errors import RunStopped, UserError, log, nearest
+from genlab.errors import RunStopped, UserError, log, hint
 from genlab.model import restore
 from genlab.modes import evaluate as modes
 from genlab.pictures import figures
@@ -75,7 +75,7 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
         if key == BASE:
             continue
         if key not in known:
-            raise UserError(f"sweep: {key}: no such key.{nearest(key, known)}")
+            raise UserError(f"sweep: {key}: no such key.{hint(key, known)}")
         section, _, last = key.rpartition(".")
         target = found
         for part in section.split(".") if section else ():

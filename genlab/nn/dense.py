@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
@@ -34,7 +34,7 @@ GLOROT = nn.initializers.glorot_uniform()
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     """The function of that name. Raises UserError if there is none."""
     if name not in ACTIVATIONS:
-        raise UserError(f"no activation {name!r}.{nearest(name, ACTIVATIONS)}")
+        raise UserError(f"no activation {name!r}.{hint(name, ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 

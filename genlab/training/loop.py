@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from genlab import evaluate, parallel
 from genlab import task as tasks
 from genlab.data import splits as data
-from genlab.errors import RunStopped, UserError, nearest
+from genlab.errors import RunStopped, UserError, hint
 from genlab.model import Model
 from genlab.parallel import Replicas
 from genlab.pictures import run as gallery
@@ -47,7 +47,7 @@ def train(config: ConfigDict, workdir: str) -> None:
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     metric, known = config.train.best_metric, evaluate.metric_names(task, sets.spec)
     if metric and metric not in known:
-        raise UserError(f"train.best_metric: no metric {metric!r}.{nearest(metric, known)}")
+        raise UserError(f"train.best_metric: no metric {metric!r}.{hint(metric, known)}")
     size = config.data.batch_size
     logged = {"valid": lambda: known, "train": lambda: metrics_of_a_step(task, sets.spec, size)}
     bounds = watch.bounds(config.train, logged)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 ACTIONS = ("warn", "stop", "rollback")  # in the order of what they outweigh
 
@@ -42,20 +42,20 @@ def bounds(train: ConfigDict, known: dict[str, Callable[[], Collection[str]]]) -
     for metric, section in train.watch.items():
         for key in section:
             if key not in names[1:]:
-                hint = nearest(key, names[1:])
-                raise UserError(f"train.watch.{metric}.{key}: no such key.{hint}")
+                near = hint(key, names[1:])
+                raise UserError(f"train.watch.{metric}.{key}: no such key.{near}")
         bound = Bound(metric, **section)
         for key, value, among in (
             ("split", bound.split, known),
             ("action", bound.action, ACTIONS),
         ):
             if value not in among:
-                hint = nearest(value, among)
-                raise UserError(f"train.watch.{metric}.{key}: {value!r}?{hint}")
+                near = hint(value, among)
+                raise UserError(f"train.watch.{metric}.{key}: {value!r}?{near}")
         names_there = known[bound.split]()
         if metric not in names_there:
-            hint = nearest(metric, names_there)
-            raise UserError(f"train.watch: no metric {metric!r} of {bound.split}.{hint}")
+            near = hint(metric, names_there)
+            raise UserError(f"train.watch: no metric {metric!r} of {bound.split}.{near}")
         if bound.patience < 1:
             raise UserError(f"train.watch.{metric}.patience={bound.patience}: take 1 or more.")
         if bound.action == "rollback" and not train.best_metric:

@@ -12,7 +12,7 @@ from typing import Any
 import flax.linen as nn
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 
 def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
@@ -31,7 +31,7 @@ def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
     try:
         network = getattr(importlib.import_module(f"genlab.nn.{file}"), cls)
     except (ImportError, AttributeError, ValueError):
-        raise UserError(f"{path}.name: no network {name!r}.{nearest(name, networks())}") from None
+        raise UserError(f"{path}.name: no network {name!r}.{hint(name, networks())}") from None
     types = typing.get_type_hints(network)
     own = given
     if nn.Module in types.values():  # a network of networks: these are theirs
@@ -39,7 +39,7 @@ def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
     allowed = {f.name for f in dataclasses.fields(network)} - {"parent", "name", *own}
     for key, value in fields.items():
         if key not in allowed:
-            raise UserError(f"{path}.{key}: {name} has no such field.{nearest(key, allowed)}")
+            raise UserError(f"{path}.{key}: {name} has no such field.{hint(key, allowed)}")
         if types[key] is nn.Module and isinstance(value, dict):
             fields[key] = build(section[key], f"{path}.{key}", **given)
         elif not _fits(value, types[key]):
@@ -159,6 +159,6 @@ def check_train(config: ConfigDict) -> None:
                 f" train.steps_per_call={train.steps_per_call}."
             )
     if train.best_mode not in ("min", "max"):
-        raise UserError(f"train.best_mode: {train.best_mode!r}?{nearest('', ('min', 'max'))}")
+        raise UserError(f"train.best_mode: {train.best_mode!r}?{hint('', ('min', 'max'))}")
     if config.sample.count < 1:
         raise UserError(f"sample.count={config.sample.count}: take 1 or more.")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab import noise
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 NAMES = ("none", "gaussian", "salt")
 
@@ -41,7 +41,7 @@ class Corruption:
 def make(config: ConfigDict) -> Corruption:
     """The corruption of a `corruption` section. Raises UserError naming the key at fault."""
     if config.name not in NAMES:
-        raise UserError(f"corruption.name: no {config.name!r}.{nearest(config.name, NAMES)}")
+        raise UserError(f"corruption.name: no {config.name!r}.{hint(config.name, NAMES)}")
     if not 0.0 <= config.share <= 1.0:
         raise UserError(f"corruption.share={config.share}: take a share from 0 to 1.")
     if config.deviation < 0.0:

@@ -15,7 +15,7 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import optim, parallel, updates
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.metrics import images as metrics
 from genlab.pictures import codes as latents
 from genlab.state import State, Tree
@@ -196,7 +196,7 @@ class Task:
         """key[B] -> u8[B,H,W,C], decoded from codes drawn from the density `method`."""
         name = self.density if method == "auto" else method
         if name not in densities.NAMES:
-            raise UserError(f"sample.method: no density {name!r}.{nearest(name, densities.NAMES)}")
+            raise UserError(f"sample.method: no density {name!r}.{hint(name, densities.NAMES)}")
         fitted = state.stats[DENSITY]
         draw = lambda key: densities.draw(fitted, name, key, temperature)  # noqa: E731
         return self.decode(state, jax.vmap(draw)(keys), labels)
@@ -255,10 +255,10 @@ def _errors(prefix: str, logits: jax.Array, x: jax.Array) -> dict[str, jax.Array
 def make(config: ConfigDict, spec: Spec) -> Task:
     """The task of a config, for images of that shape."""
     if config.loss not in LOSSES:
-        raise UserError(f"config.loss: {config.loss!r}?{nearest(config.loss, LOSSES)}")
+        raise UserError(f"config.loss: {config.loss!r}?{hint(config.loss, LOSSES)}")
     if config.density.name not in densities.NAMES:
-        hint = nearest(config.density.name, densities.NAMES)
-        raise UserError(f"density.name: no density {config.density.name!r}.{hint}")
+        near = hint(config.density.name, densities.NAMES)
+        raise UserError(f"density.name: no density {config.density.name!r}.{near}")
     if config.density.components < 1:
         raise UserError(f"density.components={config.density.components}: take 1 or more.")
     return Task(

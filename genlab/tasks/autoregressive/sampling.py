@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.likelihoods.choose import Likelihood
 from genlab.likelihoods.levels import centre
 from genlab.nn.multiscale import MultiScale
@@ -36,9 +36,7 @@ def prepare(network: nn.Module, method: str) -> tuple[nn.Module, str]:
     """The network as samplers run it (float32; patches, since CPU loops slow convolutions), and
     the method meant by "auto". Raises UserError for a method that does not exist."""
     if method not in (*METHODS, "auto"):
-        raise UserError(
-            f"sample.method: no sampler {method!r}.{nearest(method, (*METHODS, 'auto'))}"
-        )
+        raise UserError(f"sample.method: no sampler {method!r}.{hint(method, (*METHODS, 'auto'))}")
     return _as_sampled(network), "cached" if method == "auto" else method
 
 

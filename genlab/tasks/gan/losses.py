@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab import noise
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 
 softplus = jax.nn.softplus  # softplus(-l) = -log sigmoid(l), finite at logits of any size
 
@@ -105,7 +105,7 @@ class Objective:
 def make(section: ConfigDict) -> Objective:
     """The objective of `config.gan`. Raises UserError for what cannot be."""
     if section.loss not in LOSSES:
-        raise UserError(f"gan.loss: {section.loss!r}?{nearest(section.loss, LOSSES)}")
+        raise UserError(f"gan.loss: {section.loss!r}?{hint(section.loss, LOSSES)}")
     for key in ("gradient_penalty", "r1"):
         if section[key] < 0.0:
             raise UserError(f"gan.{key}={section[key]}: take 0 or more.")

@@ -18,7 +18,7 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import noise, optim, updates
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.nn.gan import OUTPUTS
 from genlab.pictures import codes as latents
 from genlab.pictures import figures
@@ -263,7 +263,7 @@ def make(config: ConfigDict, spec: Spec) -> Task:
     """The task of a config, for images of that shape."""
     gan, model = config.gan, config.model
     if model.prior not in PRIORS:
-        raise UserError(f"model.prior: {model.prior!r}?{nearest(model.prior, PRIORS)}")
+        raise UserError(f"model.prior: {model.prior!r}?{hint(model.prior, PRIORS)}")
     steps = gan.discriminator_steps
     if steps < 1 or config.data.batch_size % steps:
         raise UserError(
@@ -277,7 +277,7 @@ def make(config: ConfigDict, spec: Spec) -> Task:
     }
     output = networks[GENERATOR].output
     if output not in OUTPUTS:
-        raise UserError(f"model.generator.output: {output!r}?{nearest(output, OUTPUTS)}")
+        raise UserError(f"model.generator.output: {output!r}?{hint(output, OUTPUTS)}")
     sections = config.optim
     return Task(
         **networks,

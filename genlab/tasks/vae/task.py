@@ -20,7 +20,7 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import noise, optim, updates
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, hint
 from genlab.likelihoods import choose as likelihoods
 from genlab.likelihoods.choose import Likelihood
 from genlab.pictures import codes as latents
@@ -197,7 +197,7 @@ class Task:
         """key[B] -> u8[B,H,W,C] from the prior, its deviation times the temperature: each value's
         "mean" (auto), or a "draw" from the likelihood."""
         if method not in METHODS:
-            raise UserError(f"sample.method: {method!r}?{nearest(method, METHODS)}")
+            raise UserError(f"sample.method: {method!r}?{hint(method, METHODS)}")
         size = (self.network.codes,)
         z = jax.vmap(lambda key: jax.random.normal(key, size))(keys) * temperature  # f32[B,d]
         if method != "draw":
@@ -276,7 +276,7 @@ def make(config: ConfigDict, spec: Spec) -> Task:
     """The task of a config, for images of that shape."""
     vae = config.vae
     if vae.objective not in OBJECTIVES:
-        raise UserError(f"vae.objective: {vae.objective!r}?{nearest(vae.objective, OBJECTIVES)}")
+        raise UserError(f"vae.objective: {vae.objective!r}?{hint(vae.objective, OBJECTIVES)}")
     if vae.samples < 1:
         raise UserError(f"vae.samples={vae.samples}: take 1 or more.")
     if vae.beta < 0.0 or vae.warmup_steps < 0:

@@ -1,0 +1,121 @@
+"""The sections that every config has. What a family adds stands in its own `defaults.py`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from genlab.sections.fields import Count, Natural, NonNegative, OneOf, Range, Rate, Share
+
+
+@dataclass(frozen=True)
+class Run:
+    """The keys outside all sections."""
+
+    seed: int = 0
+    task: str = ""
+    parallel: Annotated[str, OneOf(("jit", "pmap"))] = "jit"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where images come from, and what is made of them."""
+
+    source: str = "digits"  # tfds:<name>, folder:<path>
+    data_dir: str = ""  # of TFDS; "" is TFDS_DATA_DIR or TFDS's own default
+    download: bool = True  # whether TFDS may download
+    image_size: Natural = 0  # side after resizing and centre-cropping; 0 keeps the native size
+    channels: Annotated[int, Range(0, 3)] = 0  # 1 grey, 3 RGB, 0 native
+    upscale: bool = False  # whether images smaller than image_size are enlarged or refused
+    on_broken: Annotated[str, OneOf(("stop", "skip"))] = "stop"  # at a file that cannot be read
+    batch_size: Count = 32
+    train_split: str = "train"
+    valid_split: str = ""  # "" is `validation`, or one in ten held out of train_split
+    eval_split: str = "test"
+    resident_mb: Natural = 1024  # sets up to this size live on the device, larger ones stream
+
+
+@dataclass(frozen=True)
+class Optim:
+    """An optimizer of Optax or optax.contrib; its own parameters (b1, eps) are fields too."""
+
+    name: str = "adam"
+    learning_rate: NonNegative = 1e-3
+    schedule: Annotated[str, OneOf(("constant", "cosine", "linear", "exponential"))] = "constant"
+    warmup_steps: Natural = 0
+    decay_steps: Natural = 0  # 0 is until train.steps
+    end_scale: Share = 0.0  # last learning rate over the first
+    clip_norm: NonNegative = 0.0  # 0 is off
+
+
+@dataclass(frozen=True)
+class AveragedOptim(Optim):
+    """The same, of a player whose weights are averaged."""
+
+    ema: Rate = 0.0  # decay of averaged weights, 0 is off
+
+
+@dataclass(frozen=True)
+class Train:
+    """How long, and what happens on the way."""
+
+    steps: Count = 1000
+    steps_per_call: Count = 1  # steps in one lax.scan: large on GPU and TPU, 1 on CPU
+    log_every: Count = 50
+    eval_every: Natural = 500  # 0 is at the end only, likewise below
+    checkpoint_every: Natural = 500
+    sample_every: Natural = 0
+    keep: Count = 1  # newest checkpoints kept, besides the best
+    best_metric: str = ""  # of the validation split
+    best_mode: Annotated[str, OneOf(("min", "max"))] = "min"
+    init_from: str = ""  # a workdir whose parameters to start from
+    tensorboard: bool = True
+    max_attempts: Natural = 3  # rollbacks before the run stops
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`train.watch.<metric>`: from where to where a metric should stay, and what to do else.
+
+    `action` is taken when it has not stayed there for `patience` lines in a row: warn; stop; or
+    rollback, to the best checkpoint, with other random numbers.
+    """
+
+    low: Annotated[float, Range()] = -math.inf
+    high: Annotated[float, Range()] = math.inf
+    patience: Count = 1
+    action: Annotated[str, OneOf(("warn", "stop", "rollback"))] = "warn"
+    split: Annotated[str, OneOf(("valid", "train"))] = "valid"
+
+
+@dataclass(frozen=True)
+class Eval:
+    """What `--mode=eval` measures; the weights are those of pictures and samples too."""
+
+    batch_size: Count = 256
+    weights: Annotated[str, OneOf(("ema", "raw"))] = "ema"  # averaged where kept; or raw
+    step: str = "latest"  # or best, or a number
+    classifier: str = ""  # its workdir: --mode=eval then compares sets of samples by its features
+    images: Count = 10_000  # samples drawn for that, and as many test images, if there are
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What `--mode=sample` draws."""
+
+    count: Count = 64
+    batch_size: Count = 64  # images drawn at once
+    method: str = "auto"
+    temperature: Annotated[float, Range(0.0, above=True)] = 1.0
+    seed: Natural = 0
+
+
+SHARED: dict[str, type] = {
+    "": Run,
+    "data": Data,
+    "optim": AveragedOptim,
+    "train": Train,
+    "eval": Eval,
+    "sample": Sample,
+}
