@@ -15,8 +15,7 @@ from ml_collections import ConfigDict
 
 from genlab import cli, parallel
 from genlab.errors import UserError
-from genlab.modes import benchmark, sweep
-from genlab.modes import evaluate as modes
+from genlab.modes import benchmark, evaluate, sample, summary, sweep
 from genlab.training import loop as train
 
 
@@ -28,9 +27,9 @@ def run_sweep(config: ConfigDict, workdir: str) -> None:
 
 MODES = {
     "train": train.train,
-    "eval": modes.evaluate_split,
-    "sample": modes.sample,
-    "summary": modes.summary,
+    "eval": evaluate.evaluate_run,
+    "sample": sample.sample,
+    "summary": summary.summary,
     "sweep": run_sweep,
     "benchmark": benchmark.benchmark,
 }

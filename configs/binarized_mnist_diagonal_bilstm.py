@@ -13,10 +13,10 @@ A step is at 0.08 of the matrix-product peak. A sample of 64 images takes 1.3 fu
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("recurrent.DiagonalBiLSTM", features=16))
+def get_config() -> ConfigDict:
+    config = autoregressive.config("recurrent.DiagonalBiLSTM", features=16)
     common.binarized_mnist(config, steps=6000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

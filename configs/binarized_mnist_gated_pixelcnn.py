@@ -19,10 +19,10 @@ full forward passes (0.19 s), 392 times less than a pass for every pixel.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
+    config = autoregressive.config("gated.GatedPixelCNN")
     common.binarized_mnist(config, steps=10_000)
-    return common.variants(config, arg, smoke=common.smoke, wide=common.wide)
+    return common.variants(config, arg, wide=autoregressive.wide)

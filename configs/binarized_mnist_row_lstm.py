@@ -12,10 +12,10 @@ full forward passes (0.16 s), 276 times less than a pass for every pixel.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("recurrent.RowLSTM", features=16))
+def get_config() -> ConfigDict:
+    config = autoregressive.config("recurrent.RowLSTM", features=16)
     common.binarized_mnist(config, steps=15_000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -15,16 +15,15 @@ would be 784 times larger beside the gradients and costs 1.8 nats (90.55); hence
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import vae
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.vae(config, name="dense.Autoencoder", hidden=(200, 200), code=50, activation="tanh")
-    config.model.update(code_activation="none", dropout=0.0)
+def get_config() -> ConfigDict:
+    config = vae.config("dense.Autoencoder", hidden=(200, 200), code=50, activation="tanh")
     config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=100)
     config.likelihood.binarisation = "fixed"
     config.vae.update(objective="iwae", samples=5)
-    config.optim.update(learning_rate=1e-3, eps=1e-7, schedule="cosine", ema=0.9995)
+    config.optim.update(eps=1e-7, schedule="cosine", ema=0.9995)
     common.in_epochs(config, 500, epochs=300, every=25)
     config.eval.samples = 5000
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

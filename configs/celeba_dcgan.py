@@ -10,15 +10,14 @@ Not yet trained on CelebA. The source's, of one epoch of about 6,330 steps, drew
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import gan
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.dcgan(config, start=512, features=(256, 128), down=(64, 128, 256))
+    config = gan.dcgan()
     config.data.update(source="tfds:celeb_a", image_size=28, channels=3, batch_size=32)
     common.in_epochs(config, 5_087, epochs=5)
-    known = {"smoke": common.smoke, "large": large, "folder": common.flat_folder}
-    return common.variants(config, arg, **known)
+    return common.variants(config, arg, large=large, folder=common.flat_folder)
 
 
 def large(config: ConfigDict) -> None:

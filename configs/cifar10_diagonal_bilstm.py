@@ -9,13 +9,11 @@ forward passes (18 s). Not trained to any length here.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(
-        config, common.of_pixels("recurrent.DiagonalBiLSTM", features=128, layers=12)
-    )
+def get_config() -> ConfigDict:
+    config = autoregressive.config("recurrent.DiagonalBiLSTM", features=128, layers=12)
     config.model.update(head=1024, skip=True)
     common.cifar10(config, steps=200_000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -10,14 +10,12 @@ Not trained to any length: 80 steps on 3,600 JPEGs, 400 held out, reached 4.96 b
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(
-        config, common.of_pixels("gated.GatedPixelCNN", kernel=3, features=128, layers=15)
-    )
-    config.model.update(head=256, dropout=0.1, skip=True, colour_groups=False)
+def get_config() -> ConfigDict:
+    config = autoregressive.config("gated.GatedPixelCNN", features=128, layers=15, head=256)
+    config.model.update(dropout=0.1, skip=True, colour_groups=False)
     common.cifar10(config, steps=200_000)
     config.likelihood.name = "logistic_mixture"
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -6,13 +6,12 @@ python launch.py --config=configs/cifar10_multiscale.py --workdir=runs/cifar10_m
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    small = common.of_pixels("recurrent.DiagonalBiLSTM", features=64, layers=4, head=256)
-    large = common.of_pixels("recurrent.RowLSTM", features=128, layers=12, head=1024)
-    network = {"name": "multiscale.MultiScale", "factor": 4, "features": 32}
-    common.autoregressive(config, ConfigDict(network | {"small": small, "large": large}))
+def get_config() -> ConfigDict:
+    small = {"name": "recurrent.DiagonalBiLSTM", "features": 64, "layers": 4, "head": 256}
+    large = {"name": "recurrent.RowLSTM", "features": 128, "layers": 12, "head": 1024}
+    config = autoregressive.config("multiscale.MultiScale", factor=4, small=small, large=large)
     common.cifar10(config, steps=200_000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

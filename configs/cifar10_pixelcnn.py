@@ -10,13 +10,10 @@ Not trained to any length: 80 steps on 3,600 JPEGs, 400 held out, reached 6.66 b
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(
-        config, common.of_pixels("masked.PixelCNN", kernel=3, features=128, layers=15)
-    )
-    config.model.head = 1024
+def get_config() -> ConfigDict:
+    config = autoregressive.config("masked.PixelCNN", features=128, layers=15, head=1024)
     common.cifar10(config, steps=200_000)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

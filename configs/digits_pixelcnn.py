@@ -8,16 +8,13 @@ nats, 1.826 bits/dim, after 2,000 steps. `make demo` runs this, evaluation and s
 
 from ml_collections import ConfigDict
 
-from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network = common.of_pixels("masked.PixelCNN", kernel=3, layers=3, first_kernel=5, dropout=0.1)
-    common.autoregressive(config, network)
-    config.data.batch_size = 32
+def get_config() -> ConfigDict:
+    config = autoregressive.config("masked.PixelCNN", layers=3, first_kernel=5, dropout=0.1)
     config.likelihood.levels = 17
     config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=50, ema=0.99)
     config.optim.clip_norm = 1.0
     config.train.update(steps=2000, eval_every=200, checkpoint_every=200, sample_every=500)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

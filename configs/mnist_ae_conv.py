@@ -9,13 +9,11 @@ pixel (BCE), MSE 0.0096, SSIM 0.882.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoencoder
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network, features = "conv.PooledAutoencoder", (16, 8, 8)
-    common.autoencoder(config, name=network, features=features, kernel=3)
-    config.model.decoder_features = (8, 8, 16)
+def get_config() -> ConfigDict:
+    config = autoencoder.config("conv.PooledAutoencoder")
     config.optim.schedule = "cosine"
     common.mnist(config, batch_size=32, epochs=20)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

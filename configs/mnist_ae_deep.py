@@ -8,13 +8,11 @@ A step takes 4.7 ms on 2 idle CPU cores, the whole 8 minutes; not yet trained to
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoencoder
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network, hidden = "dense.Autoencoder", (512, 256, 128, 64)
-    common.autoencoder(config, name=network, hidden=hidden, code=32, activation="relu")
-    config.model.update(code_activation="none", dropout=0.1)
+def get_config() -> ConfigDict:
+    config = autoencoder.config("dense.Autoencoder", hidden=(512, 256, 128, 64), dropout=0.1)
     config.optim.update(name="nadam", eps=1e-7)
     common.mnist(config, batch_size=32, epochs=60)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

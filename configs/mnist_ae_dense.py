@@ -9,13 +9,11 @@ per pixel (BCE), MSE 0.0072, SSIM 0.918.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoencoder
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network = "dense.Autoencoder"
-    common.autoencoder(config, name=network, hidden=(128, 64), code=32, activation="relu")
-    config.model.update(code_activation="relu", dropout=0.0)
+def get_config() -> ConfigDict:
+    config = autoencoder.config("dense.Autoencoder", code_activation="relu")
     config.optim.update(learning_rate=3e-3, schedule="cosine")
     common.mnist(config, batch_size=256, epochs=50)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

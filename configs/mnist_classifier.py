@@ -10,17 +10,11 @@ right, 0.0134 nats, after 5,148 steps in 307 CPU seconds.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import classifier
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.classifier(config, name="classifier.ConvClassifier", features=(24, 48, 96))
-    config.model.update(kernels=(5, 3, 3), hidden=128, dropout=0.5)
+def get_config() -> ConfigDict:
+    config = classifier.config("classifier.ConvClassifier", features=(24, 48, 96))
     config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=200, ema=0.995)
     common.mnist(config, batch_size=128, epochs=12)
-    return common.variants(config, arg, smoke=smoke)
-
-
-def smoke(config: ConfigDict) -> None:
-    common.smoke(config)
-    config.model.update(features=(4, 4, 8), hidden=8)
+    return config

@@ -9,16 +9,13 @@ denoised, 0.2548 corrupted, a cut by 24; `mnist_ae_dense` makes 0.1324 of the sa
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoencoder
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network = "conv.StridedAutoencoder"
-    common.autoencoder(config, name=network, features=(32, 64), strides=(2, 2), code=16)
-    config.model.update(decoder_features=(64, 32), decoder_strides=(2, 2), start=64)
-    config.model.update(hidden=0, kernel=3, activation="relu", dense_activation="none")
+def get_config() -> ConfigDict:
+    config = autoencoder.config("conv.StridedAutoencoder", dense_activation="none")
     config.loss = "mse"
-    config.corruption.update(name="salt", share=0.3)
+    config.corruption.name = "salt"
     config.optim.schedule = "cosine"
     common.mnist(config, batch_size=128, epochs=16)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -9,15 +9,14 @@ denoised, 0.1155 corrupted, a cut by 8.8.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoencoder
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network, features = "conv.PooledAutoencoder", (32, 32, 16)
-    common.autoencoder(config, name=network, features=features, kernel=3)
+def get_config() -> ConfigDict:
+    config = autoencoder.config("conv.PooledAutoencoder", features=(32, 32, 16))
     config.model.decoder_features = (16, 32, 32)
-    config.corruption.update(name="gaussian", mean=0.0, deviation=0.5)
+    config.corruption.name = "gaussian"
     config.density.update(components=10, examples=10_000)  # 256-d codes: EM takes minutes
     config.optim.schedule = "cosine"
     common.mnist(config, batch_size=32, epochs=16)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -27,19 +27,15 @@ Both are rough strokes that classifiers take for digits. `experiments/dcgan.py` 
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import gan
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    generator = {"name": "gan.ConvGenerator", "features": (256, 128, 64)}
-    discriminator = {"name": "gan.ConvDiscriminator", "features": (128, 64)}
-    common.gan(config, generator, discriminator, learning_rate=1.5e-4, b1=0.5)
-    config.model.generator.update(decoder_features=(32, 16), kernel=4, momentum=0.5)
-    config.model.generator.output = "sigmoid"
-    config.model.discriminator.update(valid_features=(32, 16), hidden=(32,))
+    generator, discriminator = {"name": "gan.ConvGenerator"}, {"name": "gan.ConvDiscriminator"}
+    config = gan.config(generator, discriminator, learning_rate=1.5e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=3)
     config.train.update(eval_every=214, checkpoint_every=214, sample_every=214, log_every=50)
-    return common.variants(config, arg, smoke=common.smoke, listing=listing)
+    return common.variants(config, arg, listing=listing)
 
 
 def listing(config: ConfigDict) -> None:

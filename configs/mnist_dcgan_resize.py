@@ -16,10 +16,10 @@ the 10,000 test images; the floor is 10,000 training images in the place of samp
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import gan
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.dcgan(config, start=512, features=(256, 128), down=(64, 128, 256))
+def get_config() -> ConfigDict:
+    config = gan.dcgan()
     common.mnist(config, batch_size=64, epochs=3)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

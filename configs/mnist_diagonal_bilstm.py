@@ -10,10 +10,10 @@ learning, not the network, is what this measures (`mnist_pixelcnn` is at 545 in 
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("recurrent.DiagonalBiLSTM", features=16))
+def get_config() -> ConfigDict:
+    config = autoregressive.config("recurrent.DiagonalBiLSTM", features=16)
     common.grey_mnist(config, steps=1500)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

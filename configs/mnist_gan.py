@@ -11,14 +11,11 @@ nats (all ten digits; 2.30).
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import gan
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    generator = {"name": "gan.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
-    discriminator = {"name": "gan.DenseDiscriminator", "hidden": (512, 256)}
-    common.gan(config, generator, discriminator, learning_rate=2e-4, b1=0.5)
-    config.model.generator.update(normalise=True, momentum=0.8, output="tanh")
-    config.model.discriminator.dropout = 0.0
+def get_config() -> ConfigDict:
+    generator, discriminator = {"name": "gan.DenseGenerator"}, {"name": "gan.DenseDiscriminator"}
+    config = gan.config(generator, discriminator, learning_rate=2e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=40)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -10,14 +10,12 @@ training images in their place: 0.65), coverage 0.75 (0.95), entropy of labels 2
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import gan
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    generator = {"name": "gan.DenseGenerator", "latent": 100, "hidden": (256, 512, 1024)}
-    discriminator = {"name": "gan.DenseDiscriminator", "hidden": (1024, 512, 256)}
-    common.gan(config, generator, discriminator, learning_rate=2e-4, b1=0.5)
-    config.model.generator.update(normalise=False, output="tanh")
-    config.model.discriminator.dropout = 0.3
+def get_config() -> ConfigDict:
+    generator = {"name": "gan.DenseGenerator", "normalise": False}
+    discriminator = {"name": "gan.DenseDiscriminator", "hidden": (1024, 512, 256), "dropout": 0.3}
+    config = gan.config(generator, discriminator, learning_rate=2e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=40)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

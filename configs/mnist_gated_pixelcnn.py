@@ -6,11 +6,11 @@ python launch.py --config=configs/mnist_gated_pixelcnn.py --workdir=runs/mnist_g
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("gated.GatedPixelCNN", kernel=3))
+def get_config() -> ConfigDict:
+    config = autoregressive.config("gated.GatedPixelCNN")
     common.grey_mnist(config, steps=2500)
     config.autoregressive.conditional = True
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

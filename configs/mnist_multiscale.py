@@ -9,13 +9,12 @@ sample of 64 images 2.7 full forward passes (0.38 s), 228 times less than a pass
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    small = common.of_pixels("recurrent.DiagonalBiLSTM", layers=3)
-    large = common.of_pixels("gated.GatedPixelCNN", kernel=3)
-    network = {"name": "multiscale.MultiScale", "factor": 4, "features": 32}
-    common.autoregressive(config, ConfigDict(network | {"small": small, "large": large}))
+def get_config() -> ConfigDict:
+    small = {"name": "recurrent.DiagonalBiLSTM", "layers": 3}
+    large = {"name": "gated.GatedPixelCNN"}
+    config = autoregressive.config("multiscale.MultiScale", factor=4, small=small, large=large)
     common.grey_mnist(config, steps=2500)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -15,13 +15,13 @@ full forward passes (0.22 s), 216 times less than a pass for every pixel.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
+    config = autoregressive.config("masked.PixelCNN")
     common.grey_mnist(config, steps=4000)
-    return common.variants(config, arg, smoke=common.smoke, lab=lab)
+    return common.variants(config, arg, lab=lab)
 
 
 def lab(config: ConfigDict) -> None:

@@ -10,14 +10,12 @@ values as probabilities.
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import vae
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network, features = "conv.StridedAutoencoder", (32, 64, 64, 64)
-    common.vae(config, name=network, features=features, strides=(1, 2, 1, 1), hidden=32)
-    config.model.update(code=2, decoder_features=(32,), decoder_strides=(2,), start=64)
-    config.model.update(kernel=3, activation="relu", dense_activation="relu")
+def get_config() -> ConfigDict:
+    config = vae.config("conv.StridedAutoencoder", features=(32, 64, 64, 64), strides=(1, 2, 1, 1))
+    config.model.update(hidden=32, code=2, decoder_features=(32,), decoder_strides=(2,))
     config.vae.beta = 5e-4 * 784
     common.mnist(config, batch_size=128, epochs=5)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -9,17 +9,14 @@ as probabilities: negative ELBO 154.97 nats, IWAE bound of 100 draws 151.28, bot
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import vae
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network, features = "conv.StridedAutoencoder", (32, 64)
-    common.vae(config, name=network, features=features, strides=(2, 2), hidden=16, code=2)
-    config.model.update(decoder_features=(64, 32), decoder_strides=(2, 2), start=64)
-    config.model.update(kernel=3, activation="relu", dense_activation="relu")
+def get_config() -> ConfigDict:
+    config = vae.config("conv.StridedAutoencoder", hidden=16, code=2)
     config.optim.update(name="rmsprop", decay=0.9, eps=1e-7)
     common.mnist(config, batch_size=32, epochs=30)
     config.data.update(train_split="train[:10000]", valid_split="train[10000:11000]")
     config.data.eval_split = "test[:1000]"
     common.in_epochs(config, 10_000 // 32, epochs=30)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config

@@ -10,19 +10,18 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import common
+from genlab.tasks import autoregressive
 
 METRICS = ("bits_per_dim",)
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    config = common.base()
-    network = common.of_pixels("masked.PixelCNN", kernel=3, features=48, layers=5)
-    common.autoregressive(config, network)
+def get_config() -> ConfigDict:
+    config = autoregressive.config("masked.PixelCNN", features=48, layers=5)
     common.cifar10(config, steps=1000)
     config.data.image_size = 16
     config.likelihood.components = 5
     config.train.update(eval_every=500, sample_every=0)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config
 
 
 def sweep(add: Callable[[dict[str, Any]], None]) -> None:

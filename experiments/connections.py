@@ -8,16 +8,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common, digits_pixelcnn
+from configs import digits_pixelcnn
 
 METRICS = ("nll", "bits_per_dim")
 
 
-def get_config(arg: str = "") -> ConfigDict:
+def get_config() -> ConfigDict:
     config = digits_pixelcnn.get_config()
-    config.model = common.of_pixels("recurrent.RowLSTM", features=16, layers=8, first_kernel=5)
+    config.model = {"name": "recurrent.RowLSTM", "features": 16, "layers": 8, "first_kernel": 5}
     config.train.update(steps=1000, eval_every=250, checkpoint_every=500, sample_every=0)
-    return common.variants(config, arg, smoke=common.smoke)
+    return config
 
 
 def sweep(add: Callable[[dict[str, Any]], None]) -> None:

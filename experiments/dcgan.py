@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from genlab.config import base
 
 METRICS = (
     "feature_distance",
@@ -22,8 +22,8 @@ METRICS = (
 )
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    return common.variants(common.base(), arg, smoke=common.smoke)
+def get_config() -> ConfigDict:
+    return base()
 
 
 def sweep(add: Callable[[dict[str, Any]], None]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from genlab.config import base
 
 METRICS = ("frechet", "frechet_floor", "kernel", "precision", "recall", "coverage", "label_entropy")
 FAMILIES = (
@@ -26,8 +26,8 @@ FAMILIES = (
 )
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    return common.variants(common.base(), arg, smoke=common.smoke)
+def get_config() -> ConfigDict:
+    return base()
 
 
 def sweep(add: Callable[[dict[str, Any]], None]) -> None:

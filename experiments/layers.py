@@ -18,12 +18,12 @@ def get_config(arg: str = "") -> ConfigDict:
     config = digits_pixelcnn.get_config()
     config.model.dropout = 0.0
     config.train.update(steps=1000, eval_every=250, checkpoint_every=500, sample_every=0)
-    return common.variants(config, arg, row_lstm=row_lstm, smoke=common.smoke)
+    return common.variants(config, arg, row_lstm=row_lstm)
 
 
 def row_lstm(config: ConfigDict) -> None:
     """Row LSTM layers in the place of convolutions."""
-    config.model = common.of_pixels("recurrent.RowLSTM", features=16, first_kernel=5)
+    config.model = {"name": "recurrent.RowLSTM", "features": 16, "first_kernel": 5}
 
 
 def sweep(add: Callable[[dict[str, Any]], None]) -> None:

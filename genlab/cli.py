@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
+import itertools
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from genlab.errors import UserError, log, hint
-from genlab.workdir import configs
+from genlab import config as configs
+from genlab.errors import UserError, hint, log
+from genlab.nn import build
+from genlab.workdir import configs as run_configs
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -35,15 +36,14 @@ def _parse(argv: list[str]) -> list[str]:
         return flags.FLAGS(argv)
     file, argv = _take(argv, "config")
     workdir, _ = _take(argv, "workdir")
-    if file:
-        config = load(file)
-    elif workdir:
-        config = configs.read(workdir)
-    else:
+    if not file and not workdir:
         raise UserError("give --config=configs/<name>.py, or --workdir of a trained run.")
-    for arg in argv[1:]:
-        if arg.lstrip("-").startswith("config."):
-            _check_key(arg.lstrip("-").partition("=")[0].removeprefix("config."), config)
+    config = configs.load(file) if file else run_configs.read(workdir)
+    argv = [_spelled_today(arg) for arg in argv]
+    for key, value in _overrides(argv):
+        _name_network(config, key, value)
+    for key, _ in _overrides(argv):
+        _check_key(key, config)
     config_flags.DEFINE_config_dict("config", config, sys_argv=argv)
     flags.DEFINE_string("config_file", file, "What --config named; taken from there.")
     try:
@@ -53,7 +53,34 @@ def _parse(argv: list[str]) -> list[str]:
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
     flags.FLAGS.config_file = file
+    configs.check_values(flags.FLAGS.config)
     return rest
+
+
+def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:
+    """(key, value) of each --config.key=value, or --config.key value."""
+    for arg, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+        flag, equals, value = arg.partition("=")
+        if arg.startswith("-") and flag.lstrip("-").startswith("config."):
+            yield flag.lstrip("-").removeprefix("config."), value if equals else following
+
+
+def _spelled_today(arg: str) -> str:
+    """A flag whose key has another name by now, under that name."""
+    for old, new in configs.RENAMED.items():
+        flag, equals, value = arg.partition("=")
+        if flag.lstrip("-") == f"config.{old}":
+            return f"--config.{new}{equals}{value}"
+    return arg
+
+
+def _name_network(config: ConfigDict, key: str, name: str) -> None:
+    """Another network in a section brings its own fields, which further overrides may name."""
+    path, _, last = key.rpartition(".")
+    given = configs.networks(config.task).get(path)
+    if last == "name" and given is not None:
+        with config.unlocked():
+            build.rename(configs.at(config, path), path, name, given)
 
 
 def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
@@ -74,45 +101,23 @@ def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
     return value, rest
 
 
-def load(file: str) -> ConfigDict:
-    """The locked config of `path.py` or `path.py:argument`."""
-    return _module(file).get_config(file.partition(":")[2]).lock()
-
-
 def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
     """The `sweep(add)` of an experiment file, and the metrics it wants to see."""
     if not file:
         raise UserError("--mode=sweep needs --config=experiments/<question>.py.")
-    module = _module(file)
+    module = configs.module(file)
     if not hasattr(module, "sweep"):
         raise UserError(f"--config={file}: it has no sweep(add); take one of experiments/.")
     return module.sweep, tuple(getattr(module, "METRICS", ()))
 
 
-def _module(file: str) -> Any:
-    path = file.partition(":")[0]
-    if not Path(path).is_file():
-        known = [
-            str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")
-        ]
-        near = hint(path, known) if known else ""
-        raise UserError(f"--config={path}: no such file.{near}")
-    spec = importlib.util.spec_from_file_location("genlab_config", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--config={path}: not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise UserError(f"--config={path}: it has no get_config(arg).")
-    return module
-
-
 def _check_key(key: str, config: ConfigDict) -> None:
+    """Raises UserError, with the nearest key, for one that the config has not and cannot have."""
+    configs.admit(config, key)
     keys = configs.flat(config)
     sections = {k.rpartition(".")[0] for k in keys}
-    if key.removeprefix("no") in keys or key in keys or key in sections:
-        return
-    raise UserError(f"config.{key}: no such key.{hint(key, keys)}")
+    if key not in keys and key not in sections:
+        raise UserError(f"config.{key}: no such key.{hint(key, keys)}")
 
 
 def in_one_line(act: Callable[[], Any]) -> Any:

@@ -13,19 +13,19 @@ from genlab.data import splits as data
 from genlab.noise import AXIS
 from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree
-from genlab.task import Spec, abstract_batch, abstract_state
+from genlab.task import Spec, Task, abstract_batch, abstract_state
 
 
-def metric_names(task: Any, spec: Spec) -> set[str]:
+def metric_names(task: Task, spec: Spec) -> set[str]:
     """What an evaluation of the task yields, without computing it."""
     state, batch = abstract_state(task, spec), abstract_batch(spec)
     found = jax.eval_shape(on_one_device(task.evaluate), state, batch, jax.random.key(0))
     means = {name: np.ones(x.shape[1:]) for name, x in found.items()}
-    return set(task.summarise(means)) if hasattr(task, "summarise") else set(means)
+    return set(task.summarise(means))
 
 
 def evaluator(
-    task: Any, split: data.Split, replicas: Replicas, batch_size: int, resident_mb: int, seed: int
+    task: Task, split: data.Split, replicas: Replicas, batch_size: int, resident_mb: int, seed: int
 ) -> Callable[[Tree], dict[str, float]]:
     """A function from a replicated state to {name: mean over the split, a number or a list}.
 
@@ -59,7 +59,6 @@ def evaluator(
         seen = jax.device_get(seen)
         count = sum(float(c) for _, c in seen)
         means = {n: sum(s[n].astype(np.float64) for s, _ in seen) / count for n in seen[0][0]}
-        means = task.summarise(means) if hasattr(task, "summarise") else means
-        return {name: np.asarray(x).tolist() for name, x in means.items()}
+        return {name: np.asarray(x).tolist() for name, x in task.summarise(means).items()}
 
     return run

@@ -14,13 +14,13 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from genlab import parallel
+from genlab import gate, parallel
 from genlab import task as tasks
 from genlab.errors import UserError
 from genlab.state import State
-from genlab.task import Spec
+from genlab.task import CAPABILITIES, Completes, Decodes, Spec, Task
 from genlab.workdir import configs
-from genlab.workdir.checkpoint import Checkpoints
+from genlab.workdir.checkpoint import Checkpoints, digest
 
 
 def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> Model:
@@ -49,17 +49,26 @@ def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> M
     return Model(config, chosen, used, task, spec, state, workdir)
 
 
+def _restore_same(workdir: str, step: int, weights: str, config: str, sha256: str) -> Model:
+    """A pickled model, which is its place on disk. Raises UserError if it is another by now."""
+    model = restore(workdir, step, weights)
+    if digest(jax.device_get(model.state)) != sha256:
+        raise UserError(f"{workdir}: step {step} is no longer the model that was pickled.")
+    return model.with_config(configs.from_json(config))
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
-    """config, step, task and state are the pure parts, for scripts that go further.
+    """A task with its trained state.
 
-    state holds the weights that were asked for; `weights` says which those are.
+    config, step, task, spec, state: the pure parts, for scripts that go further.
+    weights: which weights the state holds, "ema" or "raw".
     """
 
     config: ConfigDict
     step: int
     weights: str
-    task: Any
+    task: Task
     spec: Spec
     state: State
     workdir: str
@@ -67,6 +76,12 @@ class Model:
     def with_config(self, config: ConfigDict) -> Model:
         """The same model with other sampling settings."""
         return dataclasses.replace(self, config=config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its place on disk, with a digest: for multiprocessing."""
+        sha256 = digest(jax.device_get(self.state))
+        place = (str(self.workdir), self.step, self.weights)
+        return _restore_same, (*place, configs.to_json(self.config), sha256)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,19 +101,17 @@ class Model:
 
         labels: i32[count] for a class-conditional model; by default all classes in turn.
         """
-        if count < 1:
-            raise UserError(f"sample.count={count}: take 1 or more.")
+        count = gate.count(count, "sample.count")
         method = method or self.config.sample.method
-        if hasattr(self.task, "check_sample"):
-            self.task.check_sample(self.state, method)
+        run = self.compiled("sample", method)  # says which families sample
+        self.task.check_sample(self.state, method)
         if labels is None:
             labels = np.arange(count) % max(len(self.classes), 1)
-        if hasattr(self.task, "complete"):  # of a blank image: one program for both
+        if isinstance(self.task, Completes):  # of a blank image: one program for both
             blank = np.zeros((count, *self.spec.shape), np.uint8)
             return self.complete(key, blank, blank > 0, method, temperature, labels, progress)
-        run, temperature = self.compiled("sample", method), self._temperature(temperature)
-        given = (self._labels(labels, count),)
-        return self._in_chunks(run, given, key, count, temperature, progress=progress)
+        told = (self._labels(labels, count),)
+        return self._draw(run, told, key, count, temperature, progress)
 
     def complete(
         self,
@@ -111,15 +124,13 @@ class Model:
         progress: bool = False,
     ) -> np.ndarray:
         """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew."""
-        run = self.compiled("complete", method or self.config.sample.method)
-        count = len(images)
-        given = (
-            self._labels(labels, count),
-            np.asarray(images),
-            np.broadcast_to(known, images.shape),
-        )
-        temperature = self._temperature(temperature)
-        return self._in_chunks(run, given, key, count, temperature, progress=progress)
+        method = method or self.config.sample.method
+        run = self.compiled("complete", method)
+        self.task.check_sample(self.state, method)
+        images = gate.images(images, self.spec.shape)
+        known = gate.known(known, images.shape)
+        arrays = (self._labels(labels, len(images)), images, known)
+        return self._draw(run, arrays, key, len(images), temperature, progress)
 
     def log_prob(
         self,
@@ -129,7 +140,8 @@ class Model:
         labels: np.ndarray | None = None,
     ) -> np.ndarray:
         """u8[N,H,W,C] -> f32[N], nats; exact, or for a VAE the bound of that many draws."""
-        return self.apply("log_prob", images, labels, key, samples=samples)
+        draws = {} if samples is None else {"samples": gate.count(samples, "samples")}
+        return self.apply("log_prob", images, labels, key, **draws)
 
     def encode(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """u8[N,H,W,C] -> f32[N,codes]; of a VAE the posterior mean."""
@@ -137,13 +149,11 @@ class Model:
 
     def decode(self, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """f32[N,codes] -> u8[N,H,W,C]."""
-        run, size = self.compiled("decode"), self.config.sample.batch_size
-        labels = self._labels(labels, len(codes))
-        found = [
-            np.asarray(run(self.state, *(_pad(x[i : i + size], size) for x in (codes, labels))))
-            for i in range(0, len(codes), size)
-        ]
-        return np.concatenate(found)[: len(codes)]
+        run = self.compiled("decode")
+        assert isinstance(self.task, Decodes)  # `compiled` has refused what is not
+        codes = gate.codes(codes, self.task.code_size)
+        arrays = (codes, self._labels(labels, len(codes)))
+        return self._in_chunks(lambda start, chunk: run(self.state, *chunk), arrays)
 
     def reconstruct(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """u8[N,H,W,C] -> u8[N,H,W,C], through the code."""
@@ -169,52 +179,15 @@ class Model:
 
         The i-th chunk of `sample.batch_size` images gets the key folded with i.
         """
-        run = self.compiled(capability, **{k: v for k, v in options.items() if v is not None})
-        size, found = self.config.sample.batch_size, []
-        batch = {"image": np.asarray(images), "label": self._labels(labels, len(images))}
-        key = jax.random.key(0) if key is None else key
-        for start in range(0, len(images), size):
-            chunk = {name: _pad(x[start : start + size], size) for name, x in batch.items()}
-            found.append(np.asarray(run(self.state, chunk, jax.random.fold_in(key, start))))
-        return np.concatenate(found)[: len(images)]
+        run = self.compiled(capability, **options)
+        images = gate.images(images, self.spec.shape)
+        key = jax.random.key(0) if key is None else gate.key(key)
 
-    def _labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
-        conditional = getattr(self.task, "classes", 0)
-        if labels is None:
-            if conditional:
-                raise UserError("this model is class-conditional: give labels, one for each image.")
-            return np.full(count, -1, np.int32)
-        labels = np.asarray(labels, np.int32)
-        bad = labels.shape != (count,) or (conditional and not np.all(labels < conditional))
-        if bad or (conditional and labels.min() < 0):
-            raise UserError(f"labels: {count} of them are needed, from 0 to {conditional - 1}.")
-        return labels
+        def chunk(start: int, arrays: list[np.ndarray]) -> jax.Array:
+            batch = {"image": arrays[0], "label": arrays[1]}
+            return run(self.state, batch, jax.random.fold_in(key, start))
 
-    def _temperature(self, temperature: float | None) -> np.float32:
-        value = self.config.sample.temperature if temperature is None else temperature
-        if not value > 0:
-            raise UserError(f"sample.temperature={value}: take a number above 0.")
-        return np.float32(value)
-
-    def _in_chunks(
-        self,
-        run: Callable[..., jax.Array],
-        arrays: tuple[np.ndarray, ...],
-        key: jax.Array,
-        count: int,
-        *more: Any,
-        progress: bool = False,
-    ) -> np.ndarray:
-        """Runs one compiled program on `sample.batch_size` images at a time, the last padded.
-
-        One shape for any count: another shape may round another way, and so draw another image.
-        """
-        size, found = self.config.sample.batch_size, []
-        for start in tqdm(range(0, count, size), unit="batch", disable=None if progress else True):
-            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + np.arange(size))
-            chunk = [_pad(x[start : start + size], size) for x in arrays]
-            found.append(np.asarray(run(self.state, keys, *chunk, *more)))
-        return np.concatenate(found)[:count]
+        return self._in_chunks(chunk, (images, self._labels(labels, len(images))))
 
     def compiled(
         self, capability: str, method: str | None = None, **options: Any
@@ -223,17 +196,63 @@ class Model:
 
         Raises: UserError naming the families that have it, if this one has not.
         """
-        if not hasattr(self.task, capability):
+        wanted = CAPABILITIES.get(capability)
+        if wanted and not isinstance(self.task, wanted):
             having = ", ".join(tasks.families_with(capability)) or "none yet"
             raise UserError(
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
         return _compile(self.task, capability, method, tuple(options.items()))
 
+    def _labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
+        return gate.labels(labels, count, self.task.conditional_on)
+
+    def _draw(
+        self,
+        run: Callable[..., jax.Array],
+        arrays: tuple[np.ndarray, ...],
+        key: jax.Array,
+        count: int,
+        temperature: float | None,
+        progress: bool,
+    ) -> np.ndarray:
+        """Runs a sampling program; image i gets the key folded with i."""
+        if temperature is None:
+            temperature = self.config.sample.temperature
+        warmth, key = gate.temperature(temperature), gate.key(key)
+        size = self.config.sample.batch_size
+
+        def chunk(start: int, arrays: list[np.ndarray]) -> jax.Array:
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + np.arange(size))
+            return run(self.state, keys, *arrays, warmth)
+
+        return self._in_chunks(chunk, arrays, progress)
+
+    def _in_chunks(
+        self,
+        run: Callable[[int, list[np.ndarray]], jax.Array],
+        arrays: tuple[np.ndarray, ...],
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Runs a program on `sample.batch_size` rows of the arrays at a time, the last padded.
+
+        One shape for any count: another shape may round another way, and so draw another image.
+        """
+        size, count = self.config.sample.batch_size, len(arrays[0])
+        if not count:  # the shape of what nothing gives
+            rows = [np.zeros((size, *x.shape[1:]), x.dtype) for x in arrays]
+            nothing = jax.eval_shape(functools.partial(run, 0), rows)
+            return np.zeros((0, *nothing.shape[1:]), nothing.dtype)
+        results = []
+        for start in tqdm(range(0, count, size), unit="batch", disable=None if progress else True):
+            rows = [_pad(x[start : start + size], size) for x in arrays]
+            results.append(np.asarray(run(start, rows)))
+        return np.concatenate(results)[:count]
+
 
 @functools.lru_cache(maxsize=32)
 def _compile(
-    task: Any, capability: str, method: str | None, options: tuple[tuple[str, Any], ...]
+    task: Task, capability: str, method: str | None, options: tuple[tuple[str, Any], ...]
 ) -> Callable[..., Any]:
     call = functools.partial(getattr(task, capability), **dict(options))
     if method is None:
@@ -246,6 +265,6 @@ def _compile(
     return parallel.on_one_device(with_method)
 
 
-def _pad(images: np.ndarray, size: int) -> np.ndarray:
+def _pad(rows: np.ndarray, size: int) -> np.ndarray:
     """[N,...] -> [size,...], the last one repeated."""
-    return images[np.minimum(np.arange(size), len(images) - 1)]
+    return rows[np.minimum(np.arange(size), len(rows) - 1)]

@@ -134,6 +134,12 @@ def replicas(mode: str = "jit", devices: list[Any] | None = None) -> Replicas:
     return Replicas(mode, Mesh(np.array(devices or jax.devices()), (AXIS,)))
 
 
+def platform() -> str:
+    """Of the devices that the function being traced is compiled for; else of this process."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device.platform if device else jax.default_backend()
+
+
 def on_one_device(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled for one device with the `data` axis bound: for scripts, samplers."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), (AXIS,))

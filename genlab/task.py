@@ -1,71 +1,303 @@
-"""What a task is, and how it is found by name.
+"""What a task is: a learning problem as a few pure functions, and how it is found by name.
 
-A task is a frozen dataclass in its own file in `genlab/tasks`, made by that file's
-`make(config, spec)`. It has
+A family is a folder of `genlab/tasks`. Its `task.py` holds a class `Task` that derives from the
+`Task` below or, with one network and one optimizer, from `OnePlayer`. What is abstract here must
+be given; all else has a default. What some families can do and others cannot is a Protocol at the
+end of this file, asked for by `isinstance(task, Samples)`.
 
-    init      (key, batch) -> State
-    step      (state, batch, key) -> (state, {name: f32[]})
-    evaluate  (state, batch, key) -> {name: f32[B,...]}   reduced by a masked mean over a split
-    protocol  {name: str}                               what a likelihood was measured on
-    headline  str                                       the metric of the loss curve
-    units     {name: str}
-
-and, where the family has them, the methods of CAPABILITIES:
-
-    sample                     (state, key[B], labels, method, temperature) -> u8[B,H,W,C]
-    complete                   (state, key[B], labels, images, known, method, temperature) -> same
-    decode                     (state, codes, labels) -> u8[B,H,W,C]
-    log_prob, encode, reconstruct, denoise, score, features        (state, batch, key) -> [B,...]
-    classify                   (state, batch, key) -> f32[B,classes], probabilities
-
-All that is optional:
-
-    summarise(means)           the numbers to report, derived from the means of `evaluate`
-    for_tables(state, config.eval) -> (task, state)     what `--mode=eval` measures instead
-    remarks(found)             lines that a reader of an evaluation must be told
-    finish(state, data)        the state with what is fitted after training, before it is saved
-    progress(model, batch, key)     u8[N,H,W,C], the progress sheet; samples by default
-    pictures(model, split, key)     {name: picture of `figures`}, drawn at the end
-    compared(state)                 {name: (u8[N,H,W,C], note)}, rows that a sweep puts side by side
-    differences(state, keys, labels, first, second)     how many images of two samplers differ, and
-                               how many of those by more than rounding
-    check_sample(state, method)     raises UserError where sampling would mislead
+Everything a task computes runs inside `parallel`, where the `data` axis is bound.
 """
 
 from __future__ import annotations
 
+import abc
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from ml_collections import ConfigDict
 
+from genlab import updates
 from genlab.errors import UserError, hint
-from genlab.state import State
+from genlab.state import State, Tree
+from genlab.updates import Batch, Metrics
 
-CAPABILITIES = (
-    "sample",
-    "log_prob",
-    "encode",
-    "decode",
-    "reconstruct",
-    "denoise",
-    "complete",
-    "score",
-    "features",
-    "classify",
-)
+if TYPE_CHECKING:  # for annotations: these rooms stand above this file
+    from genlab.data.splits import Data, Split
+    from genlab.model import Model
+    from genlab.pictures.figures import Picture
+
+Restore = Callable[[str], "Model"]
+PLAYER = "model"  # of a task with one network
+SHEET = 16  # images of a progress sheet, 4x4
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a task needs to know of its data: (H, W, C), and the names of the classes, if any."""
+    """What a task needs to know of its data.
+
+    shape: (H, W, C) of an image.
+    classes: names of the classes, in the order of their labels; () where the set has none.
+    """
 
     shape: tuple[int, int, int]
     classes: tuple[str, ...] = ()
+
+
+class Task(abc.ABC):
+    """A learning problem: pure functions of a state, a batch and a key.
+
+    shape: (H, W, C) of its images.
+    units: of its metrics, by name.
+    sections: the config sections of the family by their place ("" is outside all sections), beyond
+      those of `genlab.sections.shared` or in their stead; None where one of those is not used.
+    networks: the places of network sections, and the fields that the task sets in them.
+    methods: what `sample` takes as its method, beside "auto".
+    conditional_on: how many classes the model is told, 0 for none.
+    """
+
+    shape: tuple[int, int, int]
+    units: ClassVar[dict[str, str]]
+    sections: ClassVar[dict[str, type | None]]
+    networks: ClassVar[dict[str, frozenset[str]]]
+    methods: ClassVar[tuple[str, ...]] = ()
+    conditional_on: int = 0
+
+    @classmethod
+    @abc.abstractmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """The task of a whole config. Raises UserError for what the config cannot mean."""
+
+    @classmethod
+    def smoke(cls, config: ConfigDict) -> None:
+        """Cuts a config down to what runs in seconds; by default as it is."""
+
+    @property
+    @abc.abstractmethod
+    def headline(self) -> str:
+        """The metric of the loss curve."""
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the numbers of an evaluation were measured on: the stamp of a likelihood."""
+        return {"likelihood": "none"}
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+
+    @abc.abstractmethod
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
+        """One training step; metrics are f32[]."""
+
+    @abc.abstractmethod
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
+        """{name: f32[B,...]} for each example; a masked mean over the split reduces them."""
+
+    def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
+        """The numbers to report, derived from the means of `evaluate`."""
+        return means
+
+    def for_evaluation(
+        self, state: State, evaluation: ConfigDict, restore: Restore
+    ) -> tuple[Task, State]:
+        """The task and state that `--mode=eval` measures: a tighter bound, another model to compare
+        with.
+
+        Args: evaluation: `config.eval`.  restore: a workdir -> its model.
+        """
+        return self, state
+
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        """What a reader of an evaluation must be told."""
+        return []
+
+    def finish(self, state: State, data: Data) -> State:
+        """The state with what is fitted after training, before it is saved."""
+        return state
+
+    def progress(self, model: Model, batch: dict[str, np.ndarray], key: jax.Array) -> Any:
+        """u8[N,H,W,C], the progress sheet, from validation images; None for a task that draws
+        nothing. By default samples, by the same noise at every step."""
+        return model.sample(key, SHEET) if isinstance(self, Samples) else None
+
+    def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+        """The figures of the family, drawn at the end of a training."""
+        return {}
+
+    def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
+        """{name: (u8[N,H,W,C], note)}: rows that a sweep puts beside those of its other runs."""
+        return {}
+
+    def check_sample(self, state: State, method: str) -> None:
+        """Raises UserError for a method that does not exist, or where sampling would mislead."""
+        if method not in ("auto", *self.methods):
+            near = hint(method, ("auto", *self.methods))
+            raise UserError(f"sample.method: no method {method!r}.{near}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePlayer(Task):
+    """A task of one network and one optimizer; its player is called "model".
+
+    ema: decay of the averaged weights, 0 for none.
+    """
+
+    network: nn.Module
+    optimizer: optax.GradientTransformation
+    ema: float
+    shape: tuple[int, int, int]
+
+    @abc.abstractmethod
+    def loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        """f32[], and (what is logged, the new statistics of the player)."""
+
+    def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
+        """What the network is told besides an image, from i32[B]."""
+        return ()
+
+    def initial_stats(self) -> dict[str, Tree]:
+        """What a state starts with besides parameters."""
+        return {}
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
+        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
+        told = self.network_inputs(jnp.zeros(1, jnp.int32))
+        return State.create(
+            {PLAYER: self.network.init(key, x, *told)["params"]},
+            {PLAYER: self.optimizer},
+            stats=self.initial_stats(),
+            averaged=(PLAYER,) if self.ema else (),
+        )
+
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
+        """One descent on the loss."""
+        return updates.descend(PLAYER, self.optimizer, self.loss, self.ema)(state, batch, key)
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws images."""
+
+    def sample(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """key[B], i32[B] -> u8[B,H,W,C]; image i depends on its own key alone."""
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """Draws the pixels that are not known of an image."""
+
+    def complete(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        images: jax.Array,
+        known: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        """key[B], i32[B], u8[B,H,W,C], bool[B,H,W,C] -> u8[B,H,W,C]."""
+
+    def differences(
+        self,
+        state: State,
+        keys: jax.Array,
+        labels: jax.Array,
+        first: np.ndarray,
+        second: np.ndarray,
+    ) -> tuple[int, int]:
+        """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
+        those by more than rounding explains."""
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """Has a likelihood, exact or as a bound."""
+
+    def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B], nats per image."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Has a code for each image."""
+
+    def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d]."""
+
+    def reconstruct(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> u8[B,H,W,C], through the code."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Makes images of codes or latents."""
+
+    @property
+    def code_size(self) -> int:
+        """Numbers in a code."""
+
+    def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
+        """f32[B,d], i32[B] -> u8[B,H,W,C]."""
+
+
+@runtime_checkable
+class Denoises(Protocol):
+    """Takes noise out of images."""
+
+    def denoise(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """Corrupted u8[B,H,W,C] -> u8[B,H,W,C]."""
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """Tells how badly a model explains an image."""
+
+    def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B]; the task says in which unit."""
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Tells the class of an image, and has features to compare images by."""
+
+    def classify(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,classes], probabilities."""
+
+    def features(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
+        """u8[B,H,W,C] -> f32[B,d]."""
+
+
+CAPABILITIES: dict[str, type] = {
+    "sample": Samples,
+    "complete": Completes,
+    "log_prob": HasLogProb,
+    "encode": Encodes,
+    "reconstruct": Encodes,
+    "decode": Decodes,
+    "denoise": Denoises,
+    "score": Scores,
+    "classify": Classifies,
+    "features": Classifies,
+}
 
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
@@ -76,24 +308,28 @@ def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]
     }
 
 
-def abstract_state(task: Any, spec: Spec) -> State:
+def abstract_state(task: Task, spec: Spec) -> State:
     """The shapes and dtypes of a task's state, without computing it."""
     return jax.eval_shape(lambda b: task.init(jax.random.key(0), b), abstract_batch(spec))
 
 
 def names() -> list[str]:
-    """Every task."""
+    """Every family."""
     return sorted(p.parent.name for p in (Path(__file__).parent / "tasks").glob("*/task.py"))
 
 
-def load(config: ConfigDict, spec: Spec) -> Any:
-    """The task that `config.task` names. Raises UserError if there is none of that name."""
-    if config.task not in names():
-        raise UserError(f"config.task: no task {config.task!r}.{hint(config.task, names())}")
-    return importlib.import_module(f"genlab.tasks.{config.task}.task").make(config, spec)
+def family(name: str) -> type[Task]:
+    """The class of the family that `config.task` names. Raises UserError if there is none."""
+    if name not in names():
+        raise UserError(f"config.task: no task {name!r}.{hint(name, names())}")
+    return importlib.import_module(f"genlab.tasks.{name}.task").Task
+
+
+def load(config: ConfigDict, spec: Spec) -> Task:
+    """The task of a config, for images of that shape."""
+    return family(config.task).make(config, spec)
 
 
 def families_with(capability: str) -> list[str]:
-    """The tasks that have a method of that name."""
-    modules = {name: importlib.import_module(f"genlab.tasks.{name}.task") for name in names()}
-    return [name for name, module in modules.items() if hasattr(module.Task, capability)]
+    """The families that have a method of that name."""
+    return [name for name in names() if issubclass(family(name), CAPABILITIES[capability])]

@@ -18,7 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image, UnidentifiedImageError
 
-from genlab.errors import UserError, log, hint
+from genlab.errors import UserError, hint, log
 
 Example = tuple[np.ndarray, int]  # u8[h,w,c], label (-1 for none)
 

@@ -52,7 +52,7 @@ class Logistic:
 
     levels: int = 256
     outputs = 2
-    exact = True
+    estimate = "exact"
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
         """f32[...,2], i32[...] -> f32[...], nats."""
@@ -83,7 +83,7 @@ class LogisticMixture:
     levels: int = 256
     components: int = 10
     colours: int = 1
-    exact = True
+    estimate = "exact"
 
     @property
     def outputs(self) -> int:
@@ -100,7 +100,7 @@ class LogisticMixture:
         return jnp.diff(total, axis=-1, prepend=0.0)
 
     def conditional(self, params: jax.Array, values: jax.Array, colour: int) -> jax.Array:
-        """As of `Categorical`."""
+        """See `PixelPredictor`."""
         weights, means, scales = self._components(params, values)
         earlier = log_bin(values[..., None], means, scales, self.levels)  # f32[...,C,K]
         used = (jnp.arange(self.colours) < colour)[:, None]

@@ -6,7 +6,7 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 
-from genlab.likelihoods.choose import Bernoulli
+from genlab.likelihoods.categorical import Bernoulli
 
 UNITS = {
     "mse": "squared error per pixel on [0,1]",

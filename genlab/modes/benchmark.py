@@ -19,7 +19,7 @@ from genlab import parallel
 from genlab import task as tasks
 from genlab.data import splits as data
 from genlab.errors import log
-from genlab.tasks.autoregressive import sampling
+from genlab.task import Completes, Samples, Task
 from genlab.training.compiled import compile_steps, initial_state
 
 REPEATS = 7
@@ -92,7 +92,7 @@ def benchmark(config: ConfigDict, workdir: str) -> None:
     found = {"device": jax.devices()[0].device_kind, "devices": replicas.count}
     found |= {"matrix_peak_gflops": peak / 1e9}
     found |= _training(config, replicas, sets, task, state, peak)
-    if hasattr(task, "sample"):
+    if isinstance(task, Samples):
         found |= _sampling(config, sets, task, state)
     stats = jax.local_devices()[0].memory_stats() or {}
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -106,7 +106,7 @@ def _training(
     config: ConfigDict,
     replicas: parallel.Replicas,
     sets: data.Data,
-    task: Any,
+    task: Task,
     state: Any,
     peak: float,
 ) -> dict[str, float]:
@@ -137,7 +137,7 @@ def _training(
     }
 
 
-def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dict[str, Any]:
+def _sampling(config: ConfigDict, sets: data.Data, task: Task, state: Any) -> dict[str, Any]:
     count, key = config.sample.batch_size, jax.random.key(0)
     state = jax.tree.map(jnp.asarray, state)
     batch = {
@@ -149,7 +149,7 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dic
     full_pass = seconds(lambda: full(state, batch, key))
     keys, drawn = jax.random.split(key, count), {}
     found = {"sample_count": float(count), "full_pass_ms": full_pass * 1e3}
-    methods = sampling.METHODS if hasattr(task, "complete") else ("auto",)
+    methods = task.methods if isinstance(task, Completes) else ("auto",)
     naive = full_pass * math.prod(sets.spec.shape)
     if naive > PATIENCE and "naive" in methods:
         log.info("the naive sampler is left out: about %.0f minutes", naive / 60)
@@ -164,7 +164,7 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Any, state: Any) -> dic
         compiled = time.perf_counter()
         drawn[method] = np.asarray(run(state, keys))
         took = time.perf_counter() - compiled
-        if took < 20:  # else once has to do
+        if took < 20:  # a slower one is timed once
             took = seconds(lambda r=run: r(state, keys))
         found |= {
             f"{method}_compile_s": compiled - began,

@@ -22,6 +22,7 @@ from genlab.errors import UserError, log
 from genlab.metrics import distances, two_sample
 from genlab.model import Model, restore
 from genlab.pictures import figures
+from genlab.task import Classifies
 
 FEWEST = 16  # images, for neighbours and halves to mean anything
 QUERIES = 2000  # samples whose nearest training image is looked for, in pixels
@@ -55,9 +56,14 @@ COPIES = {
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """numbers: flat, with `_floor` and `_ceiling` beside.  protocol: what they were measured on.
-    remarks: what a reader must be told.  pictures: by name."""
+class Comparison:
+    """How samples compare with real images.
+
+    numbers: flat, with `_floor` and `_ceiling` beside each.
+    protocol: what they were measured on.
+    remarks: what a reader must be told.
+    pictures: by name.
+    """
 
     numbers: dict[str, float]
     protocol: dict[str, Any]
@@ -87,23 +93,25 @@ class Verdict:
 
 
 def extractor(model: Model, config: ConfigDict) -> Model:
-    """The classifier that `eval.features` names. Raises UserError if it cannot judge the model."""
+    """The classifier of `eval.classifier`. Raises UserError if it cannot judge the model."""
     model.compiled("sample", config.sample.method)  # says which families sample
-    found = restore(config.eval.features)
-    if not hasattr(found.task, "classify"):
+    found = restore(config.eval.classifier)
+    if not isinstance(found.task, Classifies):
         raise UserError(
-            f"eval.features={config.eval.features}: its task is {found.config.task}; take the"
+            f"eval.classifier={config.eval.classifier}: its task is {found.config.task}; take the"
             " workdir of a classifier, such as configs/mnist_classifier.py trains."
         )
     if tuple(found.task.shape) != tuple(model.task.shape):
         raise UserError(
-            f"eval.features={config.eval.features}: a classifier of {found.task.shape} images, but"
-            f" the model's are {model.task.shape}; train one on data of that shape."
+            f"eval.classifier={config.eval.classifier}: a classifier of {found.task.shape} images,"
+            f" but the model's are {model.task.shape}; train one on data of that shape."
         )
     return found
 
 
-def judge(model: Model, classifier: Model, sets: data.Data, config: ConfigDict) -> Verdict:
+def compare_model(
+    model: Model, classifier: Model, sets: data.Data, config: ConfigDict
+) -> Comparison:
     """Draws `eval.images` samples (fewer, if a split has fewer) and measures them.
 
     The seeds are `sample.seed` for samples and `seed` for the rest: which images stand for a split,
@@ -130,14 +138,15 @@ def judge(model: Model, classifier: Model, sets: data.Data, config: ConfigDict) 
     numbers = {}
     for end, images in seen.items():
         found = _seen(classifier, images)
-        numbers |= {f"{k}{end}": v for k, v in compare(real, found, config.seed).items()}
+        scores = compare_features(real, found, config.seed)
+        numbers |= {f"{k}{end}": v for k, v in scores.items()}
         if not end:
             labels["samples"] = distances.label_shares(found[1])
     copies, nearest = _copies(samples, test, train, sets.train)
     protocol = {
         "images": count,
         "split": sets.test.name,
-        "features": Path(config.eval.features).resolve().name,
+        "features": Path(config.eval.classifier).resolve().name,
         "features_step": classifier.step,
         "features_weights": classifier.weights,
         "memorisation_images": min(count, QUERIES),
@@ -154,7 +163,7 @@ def judge(model: Model, classifier: Model, sets: data.Data, config: ConfigDict) 
     )
     bars = figures.Shares(labels, classifier.classes, note)
     told = remarks(samples, test, real[0].shape[1])
-    return Verdict(numbers | copies, protocol, told, {"neighbours": nearest, "labels": bars})
+    return Comparison(numbers | copies, protocol, told, {"neighbours": nearest, "labels": bars})
 
 
 def remarks(samples: np.ndarray, test: np.ndarray, features: int) -> list[str]:
@@ -179,7 +188,7 @@ def _seen(classifier: Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return classifier.apply("features", images), classifier.apply("classify", images)
 
 
-def compare(
+def compare_features(
     real: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], seed: int
 ) -> dict[str, float]:
     """The numbers of METRICS, of (features f[N,d], probabilities f[N,K]) of both sets."""

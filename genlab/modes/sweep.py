@@ -23,14 +23,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import cli
-from genlab.errors import RunStopped, UserError, log, hint
+from genlab import config as configs
+from genlab.errors import RunStopped, UserError, hint, log
 from genlab.model import restore
-from genlab.modes import evaluate as modes
+from genlab.modes import evaluate
 from genlab.pictures import figures
+from genlab.task import Samples
 from genlab.training import loop as train
 from genlab.training import report
-from genlab.workdir import configs
+from genlab.workdir import configs as run_configs
 from genlab.workdir.checkpoint import Checkpoints
 
 BASE = "config"  # the key of a point that names a config to start from
@@ -70,7 +71,7 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
     """The config with a run's values. Raises UserError naming a key that is not there."""
     if BASE in point:
         config = _named(point[BASE], config)
-    found, known = configs.from_json(configs.to_json(config)), configs.flat(config)
+    found, known = run_configs.copy(config), configs.flat(config)
     for key, value in point.items():
         if key == BASE:
             continue
@@ -86,14 +87,16 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
             raise UserError(
                 f"sweep: {key}={value!r} is not {type(known[key]).__name__}, which it was."
             ) from None
+    if found.task:
+        configs.check_values(found)
     return found
 
 
 def _named(name: str, own: ConfigDict) -> ConfigDict:
     """The config `configs/<name>.py`, or `<name>:<argument>`, with the free keys of `own`."""
     file, _, argument = name.partition(":")
-    found = cli.load(f"{Path(__file__).parents[2] / 'configs' / file}.py:{argument}")
-    free = {k: v for k, v in configs.flat(own).items() if k.startswith(configs.FREE)}
+    found = configs.load(f"{Path(__file__).parents[2] / 'configs' / file}.py:{argument}")
+    free = {k: v for k, v in configs.flat(own).items() if k.startswith(run_configs.FREE)}
     known = configs.flat(found)
     return configured(found, {key: value for key, value in free.items() if key in known})
 
@@ -138,9 +141,9 @@ def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
         checkpoints.close()
         if reached < config.train.steps:
             return None
-        modes.evaluate_split(config, folder)
+        evaluate.evaluate_run(config, folder)
     else:
-        configs.refuse_another_run(config, folder)
+        run_configs.refuse_another_run(config, folder)
     line = evaluated() or {}
     return {k: v for k, v in line.items() if isinstance(v, (int, float)) and k != "step"}
 
@@ -251,13 +254,12 @@ def _draw_samples(workdir: Path, results: list[Result]) -> None:
             continue
         model = restore(str(workdir / name(good[0].point)))
         title = "\n".join(_short(point)) or "run"
-        if hasattr(model.task, "sample"):
+        if isinstance(model.task, Samples):
             images = model.sample(jax.random.key(0), SHOWN)
             sheets.setdefault("samples", []).append((title, images))
-        if hasattr(model.task, "compared"):
-            for sheet, (images, note) in model.task.compared(model.state).items():
-                sheets.setdefault(sheet, []).append((title, images))
-                notes[sheet] = note
+        for sheet, (images, note) in model.task.side_by_side(model.state).items():
+            sheets.setdefault(sheet, []).append((title, images))
+            notes[sheet] = note
     for sheet, rows in sheets.items():
         if len({images.shape for _, images in rows}) == 1:
             figures.save(workdir / "figures" / f"{sheet}.png", figures.Rows(rows, notes[sheet]))

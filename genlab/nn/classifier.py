@@ -8,24 +8,26 @@ import jax
 from genlab import noise
 from genlab.nn.conv import conv, max_pool
 from genlab.nn.dense import GLOROT
+from genlab.sections.fields import Count, Rate
 
 
 class ConvClassifier(nn.Module):
     """Convolutions, each with ReLU and 2x2 max pooling, one dense layer with ReLU, and the logits.
 
-    features: of each convolution.  kernels: their sides.  hidden: width of the dense layer, whose
-    values are the features of an image.  dropout: on those, in training.
     outputs: classes, given by the data, not by the config.
+    features: of each convolution.
+    kernels: their sides.
+    hidden: width of the dense layer, whose values are the features of an image.
+    dropout: on those features, in training.
     """
 
     outputs: int
-    features: tuple[int, ...] = (32, 64, 128)
-    kernels: tuple[int, ...] = (5, 3, 3)
-    hidden: int = 128
-    dropout: float = 0.5
+    features: tuple[Count, ...] = (32, 64, 128)
+    kernels: tuple[Count, ...] = (5, 3, 3)
+    hidden: Count = 128
+    dropout: Rate = 0.5
 
     def setup(self) -> None:
-        """The layers."""
         sides = zip(self.features, self.kernels, strict=True)
         self.convolutions = [conv(features, kernel) for features, kernel in sides]
         self.dense = nn.Dense(self.hidden, kernel_init=GLOROT)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.nn.dense import GLOROT, CodeNetwork, activation, joined
+from genlab.nn.dense import ACTIVATIONS, GLOROT, Activation, CodeNetwork, joined
+from genlab.sections.fields import Count, Natural
 
 
 class ConvTranspose(nn.Module):
@@ -149,13 +150,14 @@ class PooledDecoder(nn.Module):
 class PooledAutoencoder(CodeNetwork):
     """Convolutions and max pooling down to a map, upsampling and convolutions back.
 
-    features: of each convolution on the way down; the last are the code's.  decoder_features: on
-    the way up, as many.  kernel: side of all kernels.
+    features: of each convolution on the way down; the last are the code's.
+    decoder_features: of each convolution on the way up, as many.
+    kernel: side of all kernels.
     """
 
-    features: tuple[int, ...] = (16, 8, 8)
-    decoder_features: tuple[int, ...] = (8, 8, 16)
-    kernel: int = 3
+    features: tuple[Count, ...] = (16, 8, 8)
+    decoder_features: tuple[Count, ...] = (8, 8, 16)
+    kernel: Count = 3
 
     @property
     def sides(self) -> tuple[tuple[int, int], ...]:
@@ -170,7 +172,6 @@ class PooledAutoencoder(CodeNetwork):
         return self.sides[0][0] * self.sides[0][1] * self.features[-1]
 
     def setup(self) -> None:
-        """A code that is the pooled map itself."""
         self.encoder = PooledEncoder(self.features, self.kernel)
         self.decoder = PooledDecoder(
             self.decoder_features,
@@ -196,11 +197,11 @@ class StridedEncoder(nn.Module):
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,code]."""
         for features, stride in zip(self.features, self.strides, strict=True):
-            x = activation(self.activation)(conv(features, self.kernel, stride)(x))
+            x = ACTIVATIONS[self.activation](conv(features, self.kernel, stride)(x))
         x = joined(x.reshape(x.shape[0], -1), condition)
         if self.hidden:
             dense = nn.Dense(self.hidden, kernel_init=GLOROT)
-            x = activation(self.dense_activation)(dense(x))
+            x = ACTIVATIONS[self.dense_activation](dense(x))
         return nn.Dense(self.code, kernel_init=GLOROT)(x)
 
 
@@ -221,33 +222,37 @@ class StridedDecoder(nn.Module):
         """f32[B,code] -> f32[B,H,W,outputs]."""
         h, w = self.sides[0]
         x = nn.Dense(h * w * self.start, kernel_init=GLOROT)(joined(x, condition))
-        x = activation(self.dense_activation)(x).reshape(-1, h, w, self.start)
+        x = ACTIVATIONS[self.dense_activation](x).reshape(-1, h, w, self.start)
         steps = zip(self.features, self.strides, self.sides[1:], strict=True)
         for features, stride, (height, width) in steps:
             x = ConvTranspose(features, self.kernel, stride)(x)[:, :height, :width]
-            x = activation(self.activation)(x)
+            x = ACTIVATIONS[self.activation](x)
         return conv(self.outputs, self.kernel)(x)
 
 
 class StridedAutoencoder(CodeNetwork):
     """Strided convolutions down to a dense code, transposed convolutions back.
 
-    features, strides: of the convolutions on the way down.  hidden: width of a dense layer before
-    the code, 0 for none.  code: its size.  decoder_features, decoder_strides: of the transposed
-    convolutions; the map they start from has `start` features.  activation: of convolutions.
+    features, strides: of the convolutions on the way down.
+    hidden: width of a dense layer before the code, 0 for none.
+    code: its size.
+    start: features of the map that the transposed convolutions start from.
+    decoder_features, decoder_strides: of the transposed convolutions.
+    kernel: side of all kernels.
+    activation: of convolutions.
     dense_activation: of the dense layers on both sides of the code.
     """
 
-    features: tuple[int, ...] = (32, 64)
-    strides: tuple[int, ...] = (2, 2)
-    hidden: int = 0
-    code: int = 16
-    start: int = 64
-    decoder_features: tuple[int, ...] = (64, 32)
-    decoder_strides: tuple[int, ...] = (2, 2)
-    kernel: int = 3
-    activation: str = "relu"
-    dense_activation: str = "relu"
+    features: tuple[Count, ...] = (32, 64)
+    strides: tuple[Count, ...] = (2, 2)
+    hidden: Natural = 0
+    code: Count = 16
+    start: Count = 64
+    decoder_features: tuple[Count, ...] = (64, 32)
+    decoder_strides: tuple[Count, ...] = (2, 2)
+    kernel: Count = 3
+    activation: Activation = "relu"
+    dense_activation: Activation = "relu"
 
     @property
     def codes(self) -> int:
@@ -255,7 +260,6 @@ class StridedAutoencoder(CodeNetwork):
         return self.code
 
     def setup(self) -> None:
-        """A dense code between two stacks of convolutions."""
         self.encoder = StridedEncoder(
             self.features,
             self.strides,

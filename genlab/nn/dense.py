@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.errors import UserError, hint
+from genlab.sections.fields import Count, OneOf, Rate
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
@@ -28,14 +29,8 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
     "leaky_relu": lambda x: nn.leaky_relu(x, 0.2),
 }
+Activation = Annotated[str, OneOf(tuple(ACTIVATIONS))]
 GLOROT = nn.initializers.glorot_uniform()
-
-
-def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-    """The function of that name. Raises UserError if there is none."""
-    if name not in ACTIVATIONS:
-        raise UserError(f"no activation {name!r}.{hint(name, ACTIVATIONS)}")
-    return ACTIVATIONS[name]
 
 
 def joined(x: jax.Array, condition: jax.Array | None) -> jax.Array:
@@ -44,8 +39,12 @@ def joined(x: jax.Array, condition: jax.Array | None) -> jax.Array:
 
 
 class CodeNetwork(nn.Module):
-    """What the networks with a code have in common; they set `encoder` and `decoder`, and say how
-    many numbers a code has, `codes`."""
+    """What the networks with a code have in common; they set `encoder` and `decoder`.
+
+    shape: (H, W, C) of an image.
+    heads: 1 for a code, 2 for the mean and log variance of one.
+    outputs: parameters of a value's distribution.
+    """
 
     shape: tuple[int, int, int]
     heads: int
@@ -78,23 +77,26 @@ class Layers(nn.Module):
         """f32[B,...] -> f32[B,last]."""
         x = joined(x.reshape(x.shape[0], -1), condition)  # f32[B,N]
         for features in self.hidden:
-            x = activation(self.activation)(nn.Dense(features, kernel_init=GLOROT)(x))
+            x = ACTIVATIONS[self.activation](nn.Dense(features, kernel_init=GLOROT)(x))
             x = noise.Dropout(self.dropout)(x, train)
-        return activation(self.last_activation)(nn.Dense(self.last, kernel_init=GLOROT)(x))
+        return ACTIVATIONS[self.last_activation](nn.Dense(self.last, kernel_init=GLOROT)(x))
 
 
 class Autoencoder(CodeNetwork):
     """Dense layers down to a code, and the same widths back.
 
-    hidden: widths on the way to the code.  code: its size.  code_activation: of the code itself.
+    hidden: widths on the way to the code.
+    code: its size.
+    activation: of the hidden layers.
+    code_activation: of the code itself.
     dropout: after every hidden layer, both ways.
     """
 
-    hidden: tuple[int, ...] = (128, 64)
-    code: int = 32
-    activation: str = "relu"
-    code_activation: str = "none"
-    dropout: float = 0.0
+    hidden: tuple[Count, ...] = (128, 64)
+    code: Count = 32
+    activation: Activation = "relu"
+    code_activation: Activation = "none"
+    dropout: Rate = 0.0
 
     @property
     def codes(self) -> int:
@@ -102,7 +104,6 @@ class Autoencoder(CodeNetwork):
         return self.code
 
     def setup(self) -> None:
-        """Two stacks of layers."""
         self.encoder = Layers(
             self.hidden, self.heads * self.code, self.activation, self.code_activation, self.dropout
         )

@@ -11,6 +11,7 @@ Batch normalisation takes its statistics over all replicas; they are in `batch_s
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -20,8 +21,10 @@ from genlab import noise
 from genlab.errors import UserError
 from genlab.nn.conv import ConvTranspose, conv, halved, strided
 from genlab.nn.dense import GLOROT, joined
+from genlab.sections.fields import Count, OneOf, Rate
 
 OUTPUTS = {"tanh": nn.tanh, "sigmoid": nn.sigmoid}
+Output = Annotated[str, OneOf(tuple(OUTPUTS))]
 
 
 def leaky(x: jax.Array) -> jax.Array:
@@ -46,11 +49,11 @@ class DenseGenerator(nn.Module):
     """Dense layers with LeakyReLU, normalised by batch if `normalise`."""
 
     shape: tuple[int, int, int]
-    latent: int = 100
-    hidden: tuple[int, ...] = (256, 512, 1024)
+    latent: Count = 100
+    hidden: tuple[Count, ...] = (256, 512, 1024)
     normalise: bool = True
-    momentum: float = 0.8
-    output: str = "tanh"
+    momentum: Rate = 0.8
+    output: Output = "tanh"
 
     @nn.compact
     def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -68,8 +71,8 @@ class DenseDiscriminator(nn.Module):
     """Dense layers, each with LeakyReLU and dropout."""
 
     shape: tuple[int, int, int]
-    hidden: tuple[int, ...] = (512, 256)
-    dropout: float = 0.0
+    hidden: tuple[Count, ...] = (512, 256)
+    dropout: Rate = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -86,15 +89,16 @@ class ConvGenerator(nn.Module):
     size of the image.
 
     features: of the transposed convolutions, the first unpadded, the others of stride 2.
-    decoder_features: of the unpadded convolutions.  kernel: side of the transposed ones.
+    decoder_features: of the unpadded convolutions.
+    kernel: side of the transposed convolutions.
     """
 
     shape: tuple[int, int, int]
-    features: tuple[int, ...] = (256, 128, 64)
-    decoder_features: tuple[int, ...] = (32, 16)
-    kernel: int = 4
-    momentum: float = 0.5
-    output: str = "sigmoid"
+    features: tuple[Count, ...] = (256, 128, 64)
+    decoder_features: tuple[Count, ...] = (32, 16)
+    kernel: Count = 4
+    momentum: Rate = 0.5
+    output: Output = "sigmoid"
 
     @property
     def side(self) -> int:
@@ -133,14 +137,16 @@ class ConvGenerator(nn.Module):
 class ConvDiscriminator(nn.Module):
     """3x3 convolutions with ReLU, of stride 2 and then unpadded, and dense layers with ReLU.
 
-    features: of the strided convolutions.  valid_features: of the unpadded ones.  hidden: widths
-    of the dense layers; a width of 1 is a unit through which all must pass, and which can die.
+    features: of the strided convolutions.
+    valid_features: of the unpadded convolutions.
+    hidden: widths of the dense layers; a width of 1 is a unit through which all must pass, and
+      which can die.
     """
 
     shape: tuple[int, int, int]
-    features: tuple[int, ...] = (128, 64)
-    valid_features: tuple[int, ...] = (32, 16)
-    hidden: tuple[int, ...] = (32,)
+    features: tuple[Count, ...] = (128, 64)
+    valid_features: tuple[Count, ...] = (32, 16)
+    hidden: tuple[Count, ...] = (32,)
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -160,18 +166,21 @@ class ResizeGenerator(nn.Module):
     """A dense layer to a small map, then transposed convolutions of stride 2; a map that came out
     too large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
 
-    start: features of the small map.  features: of the transposed convolutions, the last excluded,
-    which makes the image.  Radford et al., arXiv 1511.06434, at 64x64.
+    Radford et al., arXiv 1511.06434, have it at 64x64.
+
+    start: features of the small map.
+    features: of the transposed convolutions but the last, which makes the image.
+    kernel: side of all kernels.
     """
 
     shape: tuple[int, int, int]
-    latent: int = 100
-    start: int = 512
-    features: tuple[int, ...] = (256, 128)
-    kernel: int = 5
-    dropout: float = 0.1
-    momentum: float = 0.99
-    output: str = "tanh"
+    latent: Count = 100
+    start: Count = 512
+    features: tuple[Count, ...] = (256, 128)
+    kernel: Count = 5
+    dropout: Rate = 0.1
+    momentum: Rate = 0.99
+    output: Output = "tanh"
 
     @nn.compact
     def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -186,11 +195,11 @@ class ResizeGenerator(nn.Module):
         ):
             x = leaky(normalised(self.momentum, train)(x))
             x = noise.Dropout(self.dropout)(x, train)
-            x = nearest(ConvTranspose(features, self.kernel)(x), height, width)
+            x = resize_nearest(ConvTranspose(features, self.kernel)(x), height, width)
         return OUTPUTS[self.output](x)
 
 
-def nearest(x: jax.Array, height: int, width: int) -> jax.Array:
+def resize_nearest(x: jax.Array, height: int, width: int) -> jax.Array:
     """f32[B,H,W,C] -> f32[B,height,width,C], by nearest neighbour."""
     return x if x.shape[1:3] == (height, width) else jax.image.resize(
         x, (x.shape[0], height, width, x.shape[3]), "nearest"
@@ -202,10 +211,10 @@ class StridedDiscriminator(nn.Module):
     the statistics of the batch it sees, in training and out of it."""
 
     shape: tuple[int, int, int]
-    features: tuple[int, ...] = (64, 128, 256)
-    kernel: int = 5
-    dropout: float = 0.1
-    momentum: float = 0.99
+    features: tuple[Count, ...] = (64, 128, 256)
+    kernel: Count = 5
+    dropout: Rate = 0.1
+    momentum: Rate = 0.99
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:

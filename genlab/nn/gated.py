@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from genlab import noise
 from genlab.nn.masked import MaskedConv, head
 from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, of_colour, windows
+from genlab.sections.fields import OddCount
 
 
 def gate(x: jax.Array) -> jax.Array:
@@ -128,7 +129,7 @@ class GatedPixelCNN(PixelFields):
     features: p of both stacks.  kernel: side of all convolutions but the first.
     """
 
-    kernel: int = 3
+    kernel: OddCount = 3
 
     @nn.compact
     def __call__(
@@ -138,7 +139,7 @@ class GatedPixelCNN(PixelFields):
         at: Place | None = None,
         train: bool = False,
     ) -> jax.Array | None:
-        """As of `masked.PixelNetwork`."""
+        """As of `masked.MaskedNetwork`."""
         channels = x.shape[-1]
         colours = channels if self.colour_groups else 1
         context = context_at(context, at)

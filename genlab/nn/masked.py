@@ -35,6 +35,7 @@ from genlab.nn.pixel import (
     of_colour,
     windows,
 )
+from genlab.sections.fields import OddCount
 
 
 def colour_mask(
@@ -168,7 +169,7 @@ class MaskedConv(nn.Module):
         return of_colour(said, self.colours, at, self.gates) + patch[:, -c_in:][:, :seen] @ own
 
 
-class PixelNetwork(PixelFields):
+class MaskedNetwork(PixelFields):
     """A mask A, layers, and a head of two ReLU and 1x1 mask B.
 
     Networks of this frame say what their layers are: `layer(colours)` is a module
@@ -264,13 +265,13 @@ class ConvLayer(nn.Module):
         return conv(2 * self.features, 1)(y, at)  # f32[B,H,W,2h]
 
 
-class PixelCNN(PixelNetwork):
+class PixelCNN(MaskedNetwork):
     """PixelCNN: layers of masked convolutions of side `kernel`."""
 
-    kernel: int = 3
+    kernel: OddCount = 3
 
     def layer(self, colours: int) -> nn.Module:
-        """See `PixelNetwork`."""
+        """See `MaskedNetwork`."""
         return ConvLayer(
             self.features, self.kernel, colours, self.dropout, self.patches, self.dtype
         )  # fmt: skip

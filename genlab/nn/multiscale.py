@@ -13,9 +13,11 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from genlab.nn.conv import ConvTranspose
-from genlab.nn.pixel import Place
+from genlab.nn.pixel import PixelNetwork, PixelSampler, Place
+from genlab.sections.fields import Count
 
 
 class Enlarge(nn.Module):
@@ -31,30 +33,41 @@ class Enlarge(nn.Module):
         return ConvTranspose(self.features, 2 * self.factor, self.factor)(x)[:, :height, :width]
 
 
-class MultiScale(nn.Module):
-    """small, large: networks of pixels, `small` possibly multi-scale again.  factor: how many times
-    smaller.  features: of the enlarged map."""
+class MultiScale(PixelNetwork):
+    """Two networks of pixels, one for each scale.
+
+    small: the network of the small image, possibly multi-scale again.
+    large: the network of all other pixels.
+    factor: how many times smaller the small image is.
+    features: of the enlarged map.
+    """
 
     small: nn.Module
     large: nn.Module
-    factor: int = 2
-    features: int = 32
+    factor: Count = 2
+    features: Count = 32
 
     def setup(self) -> None:
-        """The map between both scales."""
         self.enlarge = Enlarge(self.features, self.factor)
 
     def reduced(self, x: jax.Array) -> jax.Array:
         """[B,H,W,C] -> the small image [B,H/factor,W/factor,C], rounded up."""
         return x[:, :: self.factor, :: self.factor]
 
-    def told(self, small: jax.Array, context: jax.Array | None, shape: tuple) -> jax.Array:
+    def reduced_context(self, context: jax.Array | None) -> jax.Array | None:
+        """The context of `small`."""
+        mapped = context is not None and context.shape[1:3] != (1, 1)
+        return self.reduced(context) if mapped else context
+
+    def large_context(
+        self, small: jax.Array, context: jax.Array | None, shape: tuple[int, ...]
+    ) -> jax.Array:
         """The context of `large` for images f32[B,H,W,C] of that shape, given f32[B,h,w,C]."""
-        told = self.enlarge(small, *shape[1:3])  # f32[B,H,W,features]
+        enlarged = self.enlarge(small, *shape[1:3])  # f32[B,H,W,features]
         if context is None:
-            return told
-        context = jnp.broadcast_to(context, (*told.shape[:3], context.shape[-1]))
-        return jnp.concatenate([told, context.astype(told.dtype)], -1)
+            return enlarged
+        context = jnp.broadcast_to(context, (*enlarged.shape[:3], context.shape[-1]))
+        return jnp.concatenate([enlarged, context.astype(enlarged.dtype)], -1)
 
     def __call__(
         self,
@@ -63,15 +76,46 @@ class MultiScale(nn.Module):
         at: Place | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """As of `masked.PixelNetwork`, but for `at`: samplers go through both networks in turn."""
+        """See `masked.MaskedNetwork`, but for `at`: samplers go through both networks in turn."""
         if at is not None:
             raise ValueError("a multi-scale network is sampled scale by scale")
         small = self.reduced(x)
         first = self.small(small, self.reduced_context(context), train=train)
-        params = self.large(x, self.told(small, context, x.shape), train=train)
+        params = self.large(x, self.large_context(small, context, x.shape), train=train)
         return params.at[:, :: self.factor, :: self.factor].set(first)
 
-    def reduced_context(self, context: jax.Array | None) -> jax.Array | None:
-        """The context of `small`."""
-        mapped = context is not None and context.shape[1:3] != (1, 1)
-        return self.reduced(context) if mapped else context
+    def as_sampled(self, patches: bool) -> PixelNetwork:
+        """See `PixelNetwork`."""
+        return self.clone(
+            small=self.small.as_sampled(patches), large=self.large.as_sampled(patches)
+        )
+
+    def order(self, places: np.ndarray) -> np.ndarray:
+        """See `PixelNetwork`: the small image first."""
+        small = self.reduced(places[None])[0]
+        rest = places[~np.isin(places, small)]
+        return np.concatenate([self.small.order(small), rest.ravel()])
+
+    def draw(
+        self,
+        sampler: PixelSampler,
+        keys: jax.Array,
+        given: jax.Array,
+        known: jax.Array,
+        places: jax.Array,
+    ) -> jax.Array:
+        """See `PixelNetwork`: the small image is drawn, and then known."""
+        context = sampler.context
+        small = sampler.of_part("small", self.reduced_context(context)).draw(
+            keys, self.reduced(given), self.reduced(known), self.reduced(places[None])[0]
+        )
+        told = self.apply(
+            {"params": sampler.params},
+            sampler.seen(small),
+            context,
+            given.shape,
+            method="large_context",
+        )
+        inside = (slice(None), *(slice(None, None, self.factor),) * 2)
+        given, known = given.at[inside].set(small), known.at[inside].set(True)
+        return sampler.of_part("large", told).draw(keys, given, known, places)

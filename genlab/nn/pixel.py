@@ -15,11 +15,14 @@ colour, features are those of its group alone, see `group`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from genlab.sections.fields import Count, Dtype, OddCount, Rate
 
 Place = tuple[Any, ...]  # (row, None), (row, column) or (row, column, colour); colour is an int
 
@@ -85,26 +88,82 @@ class Told(nn.Module):
         return x + of_colour(told, self.colours, at, self.gates)
 
 
-class PixelFields(nn.Module):
-    """The fields that all networks of pixels have.
+class PixelSampler(Protocol):
+    """What a network needs of a sampler to say how it is drawn: `autoregressive.sampling`."""
+
+    @property
+    def params(self) -> Any:
+        """The parameters of the network."""
+
+    @property
+    def context(self) -> jax.Array | None:
+        """What the network is told of every image."""
+
+    def seen(self, values: jax.Array) -> jax.Array:
+        """i32[B,H,W,C] levels -> f32[B,H,W,C] in [-1,1], as networks see them."""
+
+    def of_part(self, name: str, context: jax.Array | None) -> PixelSampler:
+        """The sampler of the network in that field, which is told that context."""
+
+    def draw(
+        self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array | None = None
+    ) -> jax.Array:
+        """i32[B,H,W,C] levels, those of `given` where known."""
+
+    def pixels(
+        self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
+    ) -> jax.Array:
+        """The same, all pixels in raster order."""
+
+
+class PixelNetwork(nn.Module):
+    """A network of pixels. What stands here is right for one that models them in raster order."""
+
+    def as_sampled(self, patches: bool) -> PixelNetwork:
+        """The network as samplers run it: in float32, and with patches where the platform's
+        convolutions are slow in loops."""
+        return self.clone(dtype="float32", patches=patches)
+
+    def order(self, places: np.ndarray) -> np.ndarray:
+        """The numbers of all values [H,W,C] in the order in which the network models them."""
+        return places.ravel()
+
+    def draw(
+        self,
+        sampler: PixelSampler,
+        keys: jax.Array,
+        given: jax.Array,
+        known: jax.Array,
+        places: jax.Array,
+    ) -> jax.Array:
+        """i32[B,H,W,C] levels, drawn by a sampler of this network."""
+        return sampler.pixels(keys, given, known, places)
+
+
+class PixelFields(PixelNetwork):
+    """The fields of the networks that model all pixels in raster order.
 
     outputs: parameters per colour of a pixel, given by the likelihood, not by the config.
-    features: width.  layers: how many, after the first convolution.  first_kernel: its side.
-    head: maps in the head.  dropout: in every layer.  residual: whether a layer's output is added
-    to its input.  skip: whether it is added, by a 1x1, to what the head sees.
+    features: width.
+    layers: how many, after the first convolution.
+    first_kernel: side of the first convolution.
+    head: maps in the head.
+    dropout: in every layer.
+    residual: whether a layer's output is added to its input.
+    skip: whether a layer's output is added, by a 1x1, to what the head sees.
     colour_groups: whether a colour sees the earlier ones of its pixel.
     patches: compute convolutions as patches times a matrix, see `masked.MaskedConv`.
     dtype: of the computation; parameters stay float32.
     """
 
     outputs: int
-    features: int = 32
-    layers: int = 7
-    first_kernel: int = 7
-    head: int = 32
-    dropout: float = 0.0
+    features: Count = 32
+    layers: Count = 7
+    first_kernel: OddCount = 7
+    head: Count = 32
+    dropout: Rate = 0.0
     residual: bool = True
     skip: bool = False
     colour_groups: bool = True
     patches: bool = False
-    dtype: str = "float32"
+    dtype: Dtype = "float32"

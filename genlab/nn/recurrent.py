@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
-from genlab.nn.masked import MaskedConv, PixelNetwork
+from genlab.nn.masked import MaskedConv, MaskedNetwork
 from genlab.nn.pixel import Place, Told, cached, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -227,15 +227,15 @@ class DiagonalBiLSTMLayer(nn.Module):
         return jax.lax.scan(column, start, inputs, reverse=True)[1].swapaxes(0, 1)
 
 
-class RowLSTM(PixelNetwork):
+class RowLSTM(MaskedNetwork):
     """PixelRNN of Row LSTM layers."""
 
     def layer(self, colours: int) -> nn.Module:
-        """See `PixelNetwork`."""
+        """See `MaskedNetwork`."""
         return RowLSTMLayer(self.features, colours, self.dropout, self.patches, self.dtype)
 
 
-class DiagonalBiLSTM(PixelNetwork):
+class DiagonalBiLSTM(MaskedNetwork):
     """PixelRNN of Diagonal BiLSTM layers, whose view is all that comes before a pixel.
 
     Layers work on one more column than the image has. Mask A hides a pixel from its own column, so
@@ -246,5 +246,5 @@ class DiagonalBiLSTM(PixelNetwork):
     margin = 1
 
     def layer(self, colours: int) -> nn.Module:
-        """See `PixelNetwork`."""
+        """See `MaskedNetwork`."""
         return DiagonalBiLSTMLayer(self.features, colours, self.dropout, self.dtype)

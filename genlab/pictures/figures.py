@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 GAP = 2  # pixels between images of a grid
 SMALL = 96  # images below this side are enlarged by a whole factor, so that pixels stay square
+
+
+class Picture(Protocol):
+    """A value that draws itself."""
+
+    def draw(self) -> Any:
+        """The matplotlib figure."""
 
 
 def grid(images: np.ndarray, columns: int = 0) -> np.ndarray:

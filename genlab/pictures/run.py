@@ -11,9 +11,8 @@ import numpy as np
 from genlab.data import splits as data
 from genlab.model import Model
 from genlab.pictures import figures
+from genlab.task import SHEET
 from genlab.training import report
-
-SHEET = 16  # images of a progress sheet, 4x4
 
 
 def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
@@ -23,12 +22,9 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
     samples, from the same noise at every step.
     """
     key = jax.random.fold_in(jax.random.key(model.config.seed), 3)
-    if hasattr(model.task, "progress"):
-        batch = split.read(np.arange(min(SHEET, len(split))))
-        images = model.task.progress(model, batch, key)
-    elif hasattr(model.task, "sample"):
-        images = model.sample(key, SHEET)
-    else:
+    batch = split.read(np.arange(min(SHEET, len(split))))
+    images = model.task.progress(model, batch, key)
+    if images is None:
         return
     path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
     yield "samples", figures.save_grid(path, images)
@@ -39,7 +35,7 @@ def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     progress sheets; yields (name, u8[h,w,3])."""
     workdir = Path(model.workdir)
     key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
-    pictures = model.task.pictures(model, split, key) if hasattr(model.task, "pictures") else {}
+    pictures = model.task.pictures(model, split, key)
     lines, metric = report.read_lines(workdir / "metrics.jsonl"), model.task.headline
     label = model.task.units.get(metric, "")
     pictures["loss"] = figures.Curves(lines, (metric,), f"{metric} ({label})" if label else metric)

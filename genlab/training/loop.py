@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from genlab import config as settings
 from genlab import evaluate, parallel
 from genlab import task as tasks
 from genlab.data import splits as data
@@ -39,7 +40,7 @@ def train(config: ConfigDict, workdir: str) -> None:
 
     Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
     """
-    configs.check_train(config)
+    settings.check_values(config)
     replicas = parallel.replicas(config.parallel)
     configs.refuse_another_run(config, workdir)
     sets = data.load(config.data)
@@ -226,7 +227,7 @@ class Run:
     def _save(self, state: Tree, step: int, found: dict[str, float] | None, finish: bool) -> State:
         """Starts saving the state, finished by the task if asked for, and returns it."""
         host = jax.device_get(self.replicas.first(state))
-        if finish and hasattr(self.task, "finish"):
+        if finish:
             finished = self.task.finish(host.with_weights(_weights(self.config, host)), self.sets)
             host = host.replace(stats=jax.device_get(finished.stats))
         for path, x in jax.tree_util.tree_leaves_with_path(host):

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from genlab.errors import UserError, hint
 
-ACTIONS = ("warn", "stop", "rollback")  # in the order of what they outweigh
+ACTIONS = ("warn", "stop", "rollback")  # mildest first
 
 
 @dataclass(frozen=True)

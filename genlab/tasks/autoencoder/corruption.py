@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from genlab import noise
-from genlab.errors import UserError, hint
 
 NAMES = ("none", "gaussian", "salt")
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """none; gaussian: normal noise of that mean and deviation added, clipped to [0,1]; salt: that
-    share of the pixels, drawn at random, set to white."""
+    """Noise on images.
+
+    name: "none"; "gaussian" adds normal noise and clips to [0,1]; "salt" sets pixels, drawn at
+      random, to white.
+    mean, deviation: of the gaussian noise.
+    share: of the pixels that salt sets.
+    """
 
     name: str = "none"
     mean: float = 0.0
@@ -36,14 +39,3 @@ class Corruption:
     def __bool__(self) -> bool:
         """Whether anything is taken away."""
         return self.name != "none"
-
-
-def make(config: ConfigDict) -> Corruption:
-    """The corruption of a `corruption` section. Raises UserError naming the key at fault."""
-    if config.name not in NAMES:
-        raise UserError(f"corruption.name: no {config.name!r}.{hint(config.name, NAMES)}")
-    if not 0.0 <= config.share <= 1.0:
-        raise UserError(f"corruption.share={config.share}: take a share from 0 to 1.")
-    if config.deviation < 0.0:
-        raise UserError(f"corruption.deviation={config.deviation}: take 0 or more.")
-    return Corruption(**config.to_dict())

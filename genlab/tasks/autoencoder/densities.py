@@ -2,7 +2,7 @@
 
 A fitted density is a dict of arrays of fixed shapes, so that it lives in a state. A covariance is
 kept as the columns v_i sqrt(lambda_i) of its eigenvectors: dead code units (ReLU codes have them)
-make it singular, and then some columns are zero, which neither drawing nor measuring minds.
+make it singular, and then some columns are zero, harmless to both drawing and measuring.
 """
 
 from __future__ import annotations

@@ -5,50 +5,58 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
-from genlab import optim, parallel, updates
-from genlab.errors import UserError, hint
+from genlab import optim, parallel
+from genlab.errors import UserError
 from genlab.metrics import images as metrics
-from genlab.pictures import codes as latents
+from genlab.nn import build
+from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import Spec
-from genlab.tasks.autoencoder import corruption as corruptions
-from genlab.tasks.autoencoder import densities
+from genlab.task import PLAYER, OnePlayer, Restore, Spec
+from genlab.tasks.autoencoder import defaults, densities
 from genlab.tasks.autoencoder.corruption import Corruption
-from genlab.workdir import configs
+from genlab.updates import Batch, Metrics
 
-PLAYER, DENSITY = "model", "density"
-LOSSES = ("mse", "bce")
-Batch = updates.Batch
+if TYPE_CHECKING:
+    from genlab.data.splits import Data, Split
+    from genlab.model import Model
+    from genlab.pictures.figures import Picture
+
+DENSITY = "density"
 
 
-@dataclass(frozen=True)
-class Task:
-    """network: with `encode` and `decode`, one head.  loss: "mse" or "bce" per pixel.
-    density: the default of `sample`; components: of its mixture; fit_examples: codes it is fitted
-    to.  reference: another autoencoder to compare with; its parameters are stats["reference"].
-    distances: densities whose distance from the codes is measured."""
+@dataclass(frozen=True, kw_only=True)
+class Task(OnePlayer):
+    """A network with `encode` and `decode`, and one head.
 
-    network: nn.Module
-    loss: str
+    error: what is minimised, "mse" or "bce" per pixel.
+    corruption: of the input, in training.
+    density: the default of `sample`.
+    components: of its mixture.
+    fit_examples: how many codes the densities are fitted to; 0 for all.
+    reference: another autoencoder to compare with; its parameters are stats["reference"].
+    distances: densities whose distance from the codes is measured.
+    """
+
+    error: str
     corruption: Corruption
     density: str
     components: int
     fit_examples: int
-    optimizer: optax.GradientTransformation
-    ema: float
-    shape: tuple[int, int, int]
     reference: Task | None = None
     distances: tuple[str, ...] = ()
 
+    methods: ClassVar[tuple[str, ...]] = densities.NAMES
+    sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
+    networks: ClassVar[dict[str, frozenset[str]]] = {
+        "model": frozenset({"shape", "heads", "outputs"})
+    }
     units: ClassVar[dict[str, str]] = {
         f"{prefix}{name}": f"{unit}{of}"
         for prefix, of in {
@@ -63,35 +71,52 @@ class Task:
         for name in densities.NAMES
     }
 
+    @classmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """See `genlab.task.Task`."""
+        return cls(
+            network=build.build(config.model, "model", shape=spec.shape, heads=1, outputs=1),
+            error=config.loss,
+            corruption=Corruption(**config.corruption),
+            density=config.density.name,
+            components=config.density.components,
+            fit_examples=config.density.examples,
+            optimizer=optim.make(config.optim, config.train.steps),
+            ema=config.optim.ema,
+            shape=spec.shape,
+        )
+
+    @classmethod
+    def smoke(cls, config: ConfigDict) -> None:
+        """See `genlab.task.Task`."""
+        config.density.components = 3
+
     @property
     def headline(self) -> str:
-        """The metric of the loss curve."""
-        return f"denoised_{self.loss}" if self.corruption else self.loss
+        """See `genlab.task.Task`."""
+        return f"denoised_{self.error}" if self.corruption else self.error
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the errors are measured on; an autoencoder has no likelihood."""
+        """See `genlab.task.Task`."""
         taken = dataclasses.asdict(self.corruption) if self.corruption else {"name": "none"}
         used = {"none": [], "gaussian": ["mean", "deviation"], "salt": ["share"]}[taken["name"]]
         said = " ".join([taken["name"], *(f"{key} {taken[key]}" for key in used)])
         return {"likelihood": "none", "corruption": said}
 
-    def init(self, key: jax.Array, batch: Batch) -> State:
-        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
-        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        params = self.network.init(key, x)["params"]
-        return State.create(
-            {PLAYER: params},
-            {PLAYER: self.optimizer},
-            stats={DENSITY: densities.empty(self.network.codes, self.components)},
-            averaged=(PLAYER,) if self.ema else (),
-        )
+    def initial_stats(self) -> dict[str, Tree]:
+        """A density that is not fitted yet."""
+        return {DENSITY: densities.empty(self.network.codes, self.components)}
 
-    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
-        """One descent on the mean error per pixel, the input corrupted anew."""
-        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+    @property
+    def code_size(self) -> int:
+        """Numbers in a code."""
+        return self.network.codes
 
-    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    def loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        """The mean error per pixel, the input corrupted anew."""
         noise_key, dropout_key = jax.random.split(key)
         x = _grey(batch)
         logits = self._logits(params, self.corruption(noise_key, x), {"dropout": dropout_key})
@@ -102,7 +127,7 @@ class Task:
         }
         return found[self.headline], (found, {})
 
-    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """Errors of the reconstruction, and for a denoiser of the denoised input, of the corrupted
         input as it is, and of what the reference makes of it: f32[B] each."""
         params, x = state.params[PLAYER], _grey(batch)
@@ -128,27 +153,31 @@ class Task:
             return means
         return means | {"denoising_gain": means["corrupted_mse"] / means["denoised_mse"]}
 
-    def for_tables(self, state: State, evaluation: ConfigDict) -> tuple[Task, State]:
-        """The task and state that `--mode=eval` measures: also how far codes lie from the densities
-        that `sample` draws from (why N(0, I) fails), and what `eval.reference` makes of noise."""
+    def for_evaluation(
+        self, state: State, evaluation: ConfigDict, restore: Restore
+    ) -> tuple[Task, State]:
+        """Measures also how far codes lie from the densities that `sample` draws from (why N(0, I)
+        fails), and what `eval.reference` makes of the noise."""
         names = densities.NAMES if _is_fitted(state) else densities.NAMES[:1]
         task = dataclasses.replace(self, distances=names)
         if not evaluation.reference:
             return task, state
-        from genlab.model import restore  # it imports tasks by name
+        other, params = self._other(restore(evaluation.reference))
+        stats = state.stats | {"reference": params}
+        return dataclasses.replace(task, reference=other), state.replace(stats=stats)
 
-        other = restore(evaluation.reference)
+    def _other(self, other: Model) -> tuple[Task, Tree]:
+        """The task and parameters of another autoencoder. Raises UserError if it is none."""
         if not isinstance(other.task, Task) or other.task.shape != self.shape:
             raise UserError(
-                f"eval.reference={evaluation.reference}: a {other.config.task} for"
-                f" {other.task.shape}; take the workdir of an autoencoder for {self.shape}."
+                f"eval.reference={other.workdir}: a {other.config.task} for {other.task.shape}; take"
+                f" the workdir of an autoencoder for {self.shape}."
             )
         if not self.corruption:
             raise UserError("eval.reference: this autoencoder is no denoiser; it has no corruption")
-        stats = state.stats | {"reference": other.state.params[PLAYER]}
-        return dataclasses.replace(task, reference=other.task), state.replace(stats=stats)
+        return other.task, other.state.params[PLAYER]
 
-    def finish(self, state: State, data: Any) -> State:
+    def finish(self, state: State, data: Data) -> State:
         """The state with densities fitted to the codes of `fit_examples` training images."""
         train, size = data.train, 256
         encode = parallel.on_one_device(self.encode)
@@ -194,15 +223,15 @@ class Task:
         temperature: float | jax.Array = 1.0,
     ) -> jax.Array:
         """key[B] -> u8[B,H,W,C], decoded from codes drawn from the density `method`."""
+        super().check_sample(state, method)
         name = self.density if method == "auto" else method
-        if name not in densities.NAMES:
-            raise UserError(f"sample.method: no density {name!r}.{hint(name, densities.NAMES)}")
         fitted = state.stats[DENSITY]
         draw = lambda key: densities.draw(fitted, name, key, temperature)  # noqa: E731
         return self.decode(state, jax.vmap(draw)(keys), labels)
 
     def check_sample(self, state: State, method: str) -> None:
         """Raises UserError where a density is asked for that was fitted to other weights."""
+        super().check_sample(state, method)
         name = self.density if method == "auto" else method
         if name in densities.NAMES[1:] and not _is_fitted(state):
             raise UserError(
@@ -210,18 +239,20 @@ class Task:
                 " its way; train it to its end, or take sample.method=normal."
             )
 
-    def progress(self, model: Any, batch: dict[str, np.ndarray], key: jax.Array) -> np.ndarray:
+    def progress(self, model: Model, batch: dict[str, np.ndarray], key: jax.Array) -> Any:
         """u8[N,H,W,C]: what the model makes of validation images, corrupted as in training."""
         return model.reconstruct(model.apply("corrupt", batch["image"], key=key))
 
-    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
-        """The figures of the family, by name."""
-        found = latents.reconstructions(model, split)
-        if self.corruption:
-            found |= latents.denoising(model, split, key)
-        found |= latents.maps(model, split)
-        found |= latents.walks(model, split, from_prior=False)
-        return found | latents.three_densities(model, key)
+    def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+        """See `genlab.task.Task`."""
+        denoising = code_pictures.denoising(model, split, key) if self.corruption else {}
+        return {
+            **code_pictures.reconstructions(model, split),
+            **denoising,
+            **code_pictures.maps(model, split),
+            **code_pictures.walks(model, split, from_prior=False),
+            **code_pictures.three_densities(model, key),
+        }
 
     def _encode(self, params: Tree, x: jax.Array, rngs: Any = None) -> jax.Array:
         call = {"params": params}, x, None, rngs is not None
@@ -247,28 +278,6 @@ def _bytes(x: jax.Array) -> jax.Array:
     return jnp.round(x * 255.0).astype(jnp.uint8)
 
 
-def _errors(prefix: str, logits: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+def _errors(prefix: str, logits: jax.Array, x: jax.Array) -> Metrics:
     found = metrics.compare(jax.nn.sigmoid(logits), x, prefix)
     return found | {f"{prefix}bce": metrics.bce(logits, x)}
-
-
-def make(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
-    if config.loss not in LOSSES:
-        raise UserError(f"config.loss: {config.loss!r}?{hint(config.loss, LOSSES)}")
-    if config.density.name not in densities.NAMES:
-        near = hint(config.density.name, densities.NAMES)
-        raise UserError(f"density.name: no density {config.density.name!r}.{near}")
-    if config.density.components < 1:
-        raise UserError(f"density.components={config.density.components}: take 1 or more.")
-    return Task(
-        network=configs.build(config.model, "model", shape=spec.shape, heads=1, outputs=1),
-        loss=config.loss,
-        corruption=corruptions.make(config.corruption),
-        density=config.density.name,
-        components=config.density.components,
-        fit_examples=config.density.examples,
-        optimizer=optim.make(config.optim, config.train.steps),
-        ema=config.optim.ema,
-        shape=spec.shape,
-    )

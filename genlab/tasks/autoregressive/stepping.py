@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from genlab.nn.pixel import PixelFields
 from genlab.state import Tree
 
 
@@ -15,7 +15,7 @@ class Naive:
     """Steps through an image value by value, each by a pass over all pixels."""
 
     def __init__(
-        self, network: nn.Module, params: Tree, context: jax.Array | None, shape: tuple[int, ...]
+        self, network: PixelFields, params: Tree, context: jax.Array | None, shape: tuple[int, ...]
     ) -> None:
         self.network, self.params, self.context, self.shape = network, params, context, shape
         # Where the colours of a pixel do not see each other, the first finds them all.
@@ -62,7 +62,7 @@ class Cached(Naive):
     def value(
         self, kept: Tree, x: jax.Array, found: jax.Array, i: jax.Array, j: jax.Array, colour: int
     ) -> tuple[jax.Array, Tree]:
-        """As of `Naive`."""
+        """See `Naive`."""
         if self.by_colour:
             new, kept = self._apply(kept, x, (i, j, colour))
             return found.at[:, colour].set(new[:, 0, 0, 0]), kept
@@ -78,7 +78,7 @@ class Cached(Naive):
 
 
 def cached_params(
-    network: nn.Module, params: Tree, x: jax.Array, context: jax.Array | None = None
+    network: PixelFields, params: Tree, x: jax.Array, context: jax.Array | None = None
 ) -> jax.Array:
     """The cached sampler's outputs on a given image, pixel by pixel (teacher forcing).
 

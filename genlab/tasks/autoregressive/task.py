@@ -4,70 +4,113 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
-from genlab import optim, updates
+from genlab import optim, parallel
 from genlab.errors import UserError
-from genlab.likelihoods import choose as likelihoods
-from genlab.likelihoods.choose import Likelihood
+from genlab.likelihoods import choose
+from genlab.likelihoods.contract import PixelLikelihood, PixelPredictor
+from genlab.likelihoods.grey_value import GreyValue
 from genlab.likelihoods.levels import centre, dequantise, quantise
-from genlab.pictures.figures import Rows
+from genlab.nn import build
 from genlab.state import State, Tree
-from genlab.task import Spec
-from genlab.tasks.autoregressive import sampling
-from genlab.workdir import configs
+from genlab.task import PLAYER, OnePlayer, Spec
+from genlab.tasks.autoregressive import defaults, pictures
+from genlab.tasks.autoregressive.sampling import METHODS, Sampler
+from genlab.updates import Batch, Metrics
 
-PLAYER = "model"
-FIELD = "White: read by the yellow pixel. Red: before it, but never read. Black: after it."
-Batch = updates.Batch
+if TYPE_CHECKING:
+    from genlab.data.splits import Split
+    from genlab.model import Model
+    from genlab.pictures.figures import Picture
 
 
-@dataclass(frozen=True)
-class Task:
-    """network: called as `genlab/nn/pixel.py` says.  shape: (H, W, C) of its images.
-    classes: of a conditional model, else 0."""
+@dataclass(frozen=True, kw_only=True)
+class Task(OnePlayer):
+    """A network of pixels, called as `genlab/nn/pixel.py` says.
 
-    network: nn.Module
-    likelihood: Likelihood
+    predictor: the likelihood of a pixel; a `GreyValue` only predicts it.
+    binarisation: of images for two levels, see `likelihoods.choose.observe`.
+    """
+
+    predictor: PixelPredictor
     binarisation: str
-    optimizer: optax.GradientTransformation
-    ema: float
-    shape: tuple[int, int, int]
-    classes: int = 0
+    conditional_on: int = 0
 
+    methods: ClassVar[tuple[str, ...]] = METHODS
+    sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
+    networks: ClassVar[dict[str, frozenset[str]]] = {"model": frozenset({"outputs"})}
     units: ClassVar[dict[str, str]] = {
         "nll": "nats per image",
         "bits_per_dim": "bits per dimension",
         "mse": "squared error per pixel on [0,1]",
     }
 
-    def init(self, key: jax.Array, batch: Batch) -> State:
-        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
-        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        params = self.network.init(key, x, self._context(batch["label"][:1]))["params"]
-        averaged = (PLAYER,) if self.ema else ()
-        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+    @classmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """See `genlab.task.Task`."""
+        predictor = choose.make(config.likelihood, spec.shape[2])
+        expected = config.likelihood.binarisation == "expected"
+        if not isinstance(predictor, PixelPredictor) or expected:
+            raise UserError(
+                f"likelihood: {config.likelihood.name} with binarisation"
+                f" {config.likelihood.binarisation} is for VAEs; an autoregressive model needs"
+                " categorical, bernoulli, logistic_mixture or grey_value, and levels that are"
+                " drawn."
+            )
+        conditional = config.autoregressive.conditional
+        if conditional and not spec.classes:
+            raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
+        return cls(
+            network=build.build(config.model, "model", outputs=predictor.outputs),
+            predictor=predictor,
+            binarisation=config.likelihood.binarisation,
+            optimizer=optim.make(config.optim, config.train.steps),
+            ema=config.optim.ema,
+            shape=spec.shape,
+            conditional_on=len(spec.classes) if conditional else 0,
+        )
 
-    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
-        """One descent on the mean loss per dimension."""
-        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+    @classmethod
+    def smoke(cls, config: ConfigDict) -> None:
+        """See `genlab.task.Task`."""
+        defaults.smoke(config)
 
-    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    @property
+    def headline(self) -> str:
+        """See `genlab.task.Task`."""
+        return "mse" if isinstance(self.predictor, GreyValue) else "nll"
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """See `genlab.task.Task`."""
+        if self.predictor.estimate == "none":
+            kind = type(self.predictor).__name__
+            return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
+        stamp = choose.protocol(self.predictor, self.binarisation)
+        return stamp | {"estimate": self.predictor.estimate}
+
+    def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
+        """The context of the network, from i32[B]."""
+        return (self.context(labels),)
+
+    def loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        """The mean loss per dimension."""
         values_key, dropout_key = jax.random.split(key)
         values = self._observe(batch, values_key)
-        found = self._measure(params, values, batch["label"], {"dropout": dropout_key})
-        means = {name: x.mean() for name, x in found.items()}
+        each = self._measure(params, values, batch["label"], {"dropout": dropout_key})
+        means = {name: x.mean() for name, x in each.items()}
         loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
         return loss, (self.summarise(means), {})
 
-    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values."""
         return self._measure(state.params[PLAYER], self._observe(batch, key), batch["label"])
 
@@ -75,25 +118,12 @@ class Task:
         """Adds the bits per dimension of the mean negative log-likelihood."""
         if "nll" not in means:
             return means
-        return means | {"bits_per_dim": likelihoods.bits_per_dim(means["nll"], self.shape)}
-
-    @property
-    def headline(self) -> str:
-        """The metric of the loss curve."""
-        return "nll" if self.likelihood.exact else "mse"
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """What the likelihood is a likelihood of."""
-        if not self.likelihood.exact:
-            kind = type(self.likelihood).__name__
-            return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
-        return likelihoods.protocol(self.likelihood, self.binarisation) | {"estimate": "exact"}
+        return means | {"bits_per_dim": choose.bits_per_dim(means["nll"], self.shape)}
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats (of stochastically binarised
         images: of one draw of them by `key`)."""
-        if not self.likelihood.exact:
+        if isinstance(self.predictor, GreyValue):
             raise UserError("log_prob: a grey_value model has no likelihood; train another one.")
         return -self.evaluate(state, batch, key)["nll"]
 
@@ -125,15 +155,28 @@ class Task:
         Args: images u8[B,H,W,C], known bool[B,H,W,C].
         Returns: u8[B,H,W,C]; known pixels are those of `images`, untouched.
         """
-        network, method = sampling.prepare(self.network, method)
-        levels = self.likelihood.levels
-        given = quantise(images, levels)
-        params = state.params[PLAYER]
-        context = self._context(labels)
-        drawn = sampling.draw(
-            network, params, self.likelihood, keys, given, known, context, method, temperature
-        )
+        levels = self.predictor.levels
+        sampler = self.sampler(state, labels, method, temperature)
+        drawn = sampler.draw(keys, quantise(images, levels), known)
         return jnp.where(known, images, dequantise(drawn, levels))
+
+    def sampler(
+        self,
+        state: State,
+        labels: jax.Array,
+        method: str = "auto",
+        temperature: float | jax.Array = 1.0,
+    ) -> Sampler:
+        """What draws images of those labels i32[B]. Raises UserError for an unknown method."""
+        self.check_sample(state, method)
+        return Sampler(
+            network=self.network.as_sampled(patches=parallel.platform() == "cpu"),
+            params=state.params[PLAYER],
+            predictor=self.predictor,
+            context=self.context(labels),
+            temperature=temperature,
+            method="cached" if method == "auto" else method,
+        )
 
     def differences(
         self,
@@ -145,103 +188,46 @@ class Task:
     ) -> tuple[int, int]:
         """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
         those by more than rounding explains."""
-        network, _ = sampling.prepare(self.network, "naive")
-        both = (np.asarray(quantise(x, self.likelihood.levels)) for x in (first, second))
-        context = self._context(labels)
-        params = state.params[PLAYER]
-        return sampling.differences(network, params, self.likelihood, keys, *both, context)
+        both = (np.asarray(quantise(x, self.predictor.levels)) for x in (first, second))
+        return self.sampler(state, labels).differences(keys, *both)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""
-        levels = self.likelihood.levels
+        levels = self.predictor.levels
         values = quantise(batch["image"], levels)
         params = self._apply(state.params[PLAYER], values, batch["label"])
 
         def mean(colour: int) -> jax.Array:
-            logits = self.likelihood.conditional(params, values, colour)  # f32[B,H,W,levels]
+            logits = self.predictor.conditional(params, values, colour)  # f32[B,H,W,levels]
             return jax.nn.softmax(logits) @ jnp.arange(levels, dtype=jnp.float32)
 
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
         return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
-    def receptive_fields(self, state: State) -> np.ndarray:
-        """u8[3,H,W,3]: which pixels the distributions of three pixels of the middle row depend on,
-        by gradients at random images: white are read, red come before and are not, black after."""
-        height, width, _ = self.shape
-        keys = jax.random.split(jax.random.key(0))
-        x = jax.random.normal(keys[0], (4, *self.shape))
-        context = self._context(jnp.zeros(4, jnp.int32))
-        order = np.arange(height * width).reshape(height, width, 1)
-        rank = np.argsort(sampling.order(self.network, order))
+    def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
+        """See `genlab.task.Task`."""
+        return {"receptive_fields": (pictures.receptive_fields(self, state), pictures.FIELD)}
 
-        @jax.jit
-        def slope(params: Tree, x: jax.Array, row: int, column: int) -> jax.Array:
-            def told(x: jax.Array) -> jax.Array:
-                found = self.network.apply({"params": params}, x, context)
-                found = found[:, row, column]
-                return (found * jax.random.normal(keys[1], found.shape)).sum()
+    def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+        """See `genlab.task.Task`."""
+        field = {"receptive_field": pictures.receptive_field(self, model.state)}
+        return field | pictures.of_images(self, model, split, key)
 
-            return jax.grad(told)(x)
-
-        def field(row: int, column: int) -> np.ndarray:
-            found = slope(state.params[PLAYER], x, row, column)
-            read = np.abs(found).max((0, 3)) > 0  # bool[H,W]
-            picture = np.zeros((height, width, 3), np.uint8)
-            picture[(rank < rank[row * width + column]).reshape(height, width)] = (190, 40, 40)
-            picture[read] = 255
-            picture[row, column] = (250, 200, 0)
-            return picture
-
-        return np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
-
-    def compared(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
-        """What a sweep puts side by side beside samples."""
-        return {"receptive_fields": (self.receptive_fields(state), FIELD)}
-
-    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
-        """The figures of the family, by name: prediction in one pass, and completions."""
-        levels = self.likelihood.levels
-        batch = split.read(np.arange(min(8, len(split))))
-        images, labels = batch["image"], batch["label"]
-        shown = np.asarray(dequantise(quantise(images, levels), levels))
-        upper = np.arange(self.shape[0])[:, None, None] < self.shape[0] // 2  # bool[H,1,1]
-        drawn = [
-            (
-                f"completion {i + 1}",
-                model.complete(jax.random.fold_in(key, i), shown, upper, labels=labels),
-            )
-            for i in range(3)
-        ]
-        return {
-            "receptive_field": Rows(
-                [("receptive\nfield", self.receptive_fields(model.state))], FIELD
-            ),
-            "one_step_prediction": Rows(
-                [
-                    ("original", shown),
-                    ("one-step\nprediction", model.apply("predict", shown, labels)),
-                ],
-                "Each pixel's mean given the true pixels before it: prediction, not generation.",
-            ),
-            "completions": Rows(
-                [("original", shown), ("given", np.where(upper, shown, 64)), *drawn],
-                "The upper half is given; the lower half is drawn pixel by pixel.",
-            ),
-        }
+    def context(self, labels: jax.Array) -> jax.Array | None:
+        """i32[B] -> f32[B,1,1,classes], or None for a model of no class."""
+        if not self.conditional_on:
+            return None
+        return jax.nn.one_hot(labels, self.conditional_on)[:, None, None]
 
     def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
-        return likelihoods.observe(self.likelihood, self.binarisation, batch["image"], key)
-
-    def _context(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,1,1,classes], or None for a model of no class."""
-        return jax.nn.one_hot(labels, self.classes)[:, None, None] if self.classes else None
+        return choose.observe(self.predictor, self.binarisation, batch["image"], key)
 
     def _apply(
         self, params: Tree, values: jax.Array, labels: jax.Array, rngs: Any = None
     ) -> jax.Array:
-        x = centre(values, self.likelihood.levels)  # f32[B,H,W,C]
+        x = centre(values, self.predictor.levels)  # f32[B,H,W,C]
         return self.network.apply(
-            {"params": params}, x, self._context(labels), train=rngs is not None, rngs=rngs
+            {"params": params}, x, self.context(labels), train=rngs is not None, rngs=rngs
         )
 
     def _measure(
@@ -250,31 +236,9 @@ class Task:
         values: jax.Array,
         labels: jax.Array,
         rngs: dict[str, jax.Array] | None = None,
-    ) -> dict[str, jax.Array]:
-        found = self._apply(params, values, labels, rngs)  # f32[B,H,W,C,outputs]
-        if not self.likelihood.exact:
-            return {"mse": self.likelihood.squared_error(found, values).mean((1, 2, 3))}
-        return {"nll": -self.likelihood.log_prob(found, values).sum((1, 2, 3))}  # f32[B]
-
-
-def make(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
-    likelihood = likelihoods.make(config.likelihood, spec.shape[2])
-    if not hasattr(likelihood, "conditional") or config.likelihood.binarisation == "expected":
-        raise UserError(
-            f"likelihood: {config.likelihood.name} with binarisation"
-            f" {config.likelihood.binarisation} is for VAEs; an autoregressive model needs"
-            " categorical, bernoulli, logistic_mixture or grey_value, and levels that are drawn."
-        )
-    conditional = config.autoregressive.conditional
-    if conditional and not spec.classes:
-        raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
-    return Task(
-        network=configs.build(config.model, "model", outputs=likelihood.outputs),
-        likelihood=likelihood,
-        binarisation=config.likelihood.binarisation,
-        optimizer=optim.make(config.optim, config.train.steps),
-        ema=config.optim.ema,
-        shape=spec.shape,
-        classes=len(spec.classes) if conditional else 0,
-    )
+    ) -> Metrics:
+        outputs = self._apply(params, values, labels, rngs)  # f32[B,H,W,C,outputs]
+        if isinstance(self.predictor, GreyValue):
+            return {"mse": self.predictor.squared_error(outputs, values).mean((1, 2, 3))}
+        assert isinstance(self.predictor, PixelLikelihood)
+        return {"nll": -self.predictor.log_prob(outputs, values).sum((1, 2, 3))}  # f32[B]

@@ -1,1 +1,5 @@
 """Classifiers, whose features judge samples."""
+
+from genlab.tasks.classifier.defaults import config
+
+__all__ = ["config"]

@@ -3,62 +3,71 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from genlab import noise, optim, updates
+from genlab import noise, optim
 from genlab.errors import UserError
+from genlab.nn import build
 from genlab.state import State, Tree
-from genlab.task import Spec
-from genlab.workdir import configs
-
-PLAYER = "model"
-Batch = updates.Batch
+from genlab.task import PLAYER, OnePlayer, Spec
+from genlab.tasks.classifier import defaults
+from genlab.updates import Batch, Metrics
 
 
-@dataclass(frozen=True)
-class Task:
-    """network: with `embed`, the features before its last layer.  shift: by how many pixels at
-    most training moves an image, each way.  shape: (H, W, C) of its images."""
+@dataclass(frozen=True, kw_only=True)
+class Task(OnePlayer):
+    """A network with `embed`, the features before its last layer.
 
-    network: nn.Module
+    shift: by how many pixels at most training moves an image, each way.
+    """
+
     shift: int
-    optimizer: optax.GradientTransformation
-    ema: float
-    shape: tuple[int, int, int]
 
+    sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
+    networks: ClassVar[dict[str, frozenset[str]]] = {"model": frozenset({"outputs"})}
     headline: ClassVar[str] = "cross_entropy"
     units: ClassVar[dict[str, str]] = {
         "cross_entropy": "nats per image",
         "accuracy": "share of images",
     }
-    protocol: ClassVar[dict[str, Any]] = {"likelihood": "none"}
 
-    def init(self, key: jax.Array, batch: Batch) -> State:
-        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
-        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        params = self.network.init(key, x)["params"]
-        averaged = (PLAYER,) if self.ema else ()
-        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+    @classmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """See `genlab.task.Task`."""
+        if not spec.classes:
+            raise UserError("task=classifier: this data has no labels; take a set that has.")
+        shift, most = config.classifier.shift, min(spec.shape[:2]) // 2
+        if shift > most:
+            raise UserError(f"classifier.shift={shift}: take 0 (none) to {most} pixels.")
+        return cls(
+            network=build.build(config.model, "model", outputs=len(spec.classes)),
+            shift=shift,
+            optimizer=optim.make(config.optim, config.train.steps),
+            ema=config.optim.ema,
+            shape=spec.shape,
+        )
 
-    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
-        """One descent on the mean cross-entropy of shifted images."""
-        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
+    @classmethod
+    def smoke(cls, config: ConfigDict) -> None:
+        """See `genlab.task.Task`."""
+        config.model.update(features=(4, 4, 8), hidden=8)
 
-    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    def loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        """The mean cross-entropy of shifted images."""
         shift_key, dropout_key = jax.random.split(key)
         x = shifted(shift_key, batch["image"] / 255.0, self.shift)
-        rngs = {"dropout": dropout_key}
-        found = _errors(self.network.apply({"params": params}, x, True, rngs=rngs), batch["label"])
-        means = {name: value.mean() for name, value in found.items()}
+        logits = self.network.apply({"params": params}, x, True, rngs={"dropout": dropout_key})
+        means = {name: value.mean() for name, value in _errors(logits, batch["label"]).items()}
         return means["cross_entropy"], (means, {})
 
-    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """{"cross_entropy", "accuracy": f32[B]}, of images as they are."""
         return _errors(self._logits(state, batch), batch["label"])
 
@@ -87,24 +96,8 @@ def shifted(key: jax.Array, x: jax.Array, most: int) -> jax.Array:
     return jax.vmap(cut)(padded, places)
 
 
-def _errors(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+def _errors(logits: jax.Array, labels: jax.Array) -> Metrics:
     return {
         "cross_entropy": optax.softmax_cross_entropy_with_integer_labels(logits, labels),
         "accuracy": (logits.argmax(-1) == labels).astype(jnp.float32),
     }
-
-
-def make(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
-    if not spec.classes:
-        raise UserError("task=classifier: this data has no labels; take a set that has.")
-    shift, most = config.classifier.shift, min(spec.shape[:2]) // 2
-    if not 0 <= shift <= most:
-        raise UserError(f"classifier.shift={shift}: take 0 (none) to {most} pixels.")
-    return Task(
-        network=configs.build(config.model, "model", outputs=len(spec.classes)),
-        shift=shift,
-        optimizer=optim.make(config.optim, config.train.steps),
-        ema=config.optim.ema,
-        shape=spec.shape,
-    )

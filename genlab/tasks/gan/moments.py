@@ -44,7 +44,7 @@ def of_images(x: jax.Array, name: str) -> dict[str, jax.Array]:
     }
 
 
-def compared(means: dict[str, Any]) -> dict[str, Any]:
+def distances(means: dict[str, Any]) -> dict[str, Any]:
     """sample_diversity: the total variance of generated pixels over that of real ones.
     feature_distance: the Fréchet distance between Gaussians of the features' moments."""
     spread = {

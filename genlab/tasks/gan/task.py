@@ -7,50 +7,57 @@ Goodfellow et al., arXiv 1406.2661 (algorithm 1). Losses and regularisers are in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from ml_collections import ConfigDict
 
 from genlab import noise, optim, updates
-from genlab.errors import UserError, hint
-from genlab.nn.gan import OUTPUTS
-from genlab.pictures import codes as latents
-from genlab.pictures import figures
+from genlab.errors import UserError
+from genlab.nn import build
 from genlab.state import State, Tree
 from genlab.task import Spec
-from genlab.tasks.gan import losses as adversarial
-from genlab.tasks.gan import moments
-from genlab.tasks.gan.losses import Objective
-from genlab.training import report
-from genlab.workdir import configs
+from genlab.task import Task as BaseTask
+from genlab.tasks.gan import defaults, losses, moments, pictures
+from genlab.updates import Batch, Metrics
+
+if TYPE_CHECKING:
+    from genlab.data.splits import Split
+    from genlab.model import Model
+    from genlab.pictures.figures import Picture
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
-PRIORS = ("normal", "uniform")
-Batch = updates.Batch
 
 
-@dataclass(frozen=True)
-class Task:
-    """steps: updates of the discriminator before one of the generator, each on its own share of
-    the batch.  classes: of a conditional model, else 0.  ema: of the generator."""
+@dataclass(frozen=True, kw_only=True)
+class Task(BaseTask):
+    """Two players.
+
+    discriminator_steps: updates of the discriminator before one of the generator, each on its own
+      share of the batch.
+    prior: of the latents, "normal" or "uniform" on [-1,1].
+    ema: decay of the generator's averaged weights, 0 for none.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
-    objective: Objective
-    steps: int
+    objective: losses.Objective
+    discriminator_steps: int
     prior: str
-    classes: int
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
     ema: float
     shape: tuple[int, int, int]
+    conditional_on: int = 0
 
+    sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
+    networks: ClassVar[dict[str, frozenset[str]]] = {
+        "model.generator": frozenset({"shape"}),
+        "model.discriminator": frozenset({"shape"}),
+    }
     headline: ClassVar[str] = "feature_distance"
     units: ClassVar[dict[str, str]] = {
         "accuracy_real": "share of real images that the discriminator takes for real",
@@ -60,9 +67,35 @@ class Task:
         "feature_distance": "Fréchet distance, features of a random convolution",
     }
 
+    @classmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """See `genlab.task.Task`."""
+        gan, steps, size = config.gan, config.gan.discriminator_steps, config.data.batch_size
+        if size % steps:
+            raise UserError(f"gan.discriminator_steps={steps} must divide data.batch_size={size}.")
+        if gan.conditional and not spec.classes:
+            raise UserError("gan.conditional: this data has no labels; set it to False.")
+        networks, optimizers = {}, {}
+        for player in (GENERATOR, DISCRIMINATOR):
+            section = config.model[player]
+            networks[player] = build.build(section, f"model.{player}", shape=spec.shape)
+            optimizers[f"{player}_optimizer"] = optim.make(
+                config.optim[player], config.train.steps, f"optim.{player}"
+            )
+        return cls(
+            **networks,
+            **optimizers,
+            objective=losses.make(gan),
+            discriminator_steps=steps,
+            prior=config.model.prior,
+            conditional_on=len(spec.classes) if gan.conditional else 0,
+            ema=config.optim[GENERATOR].ema,
+            shape=spec.shape,
+        )
+
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the numbers are of; a GAN has no likelihood."""
+        """See `genlab.task.Task`."""
         return {"likelihood": "none", "loss": self.objective.name, "prior": self.prior}
 
     def init(self, key: jax.Array, batch: Batch) -> State:
@@ -85,17 +118,21 @@ class Task:
             averaged=(GENERATOR,) if self.ema else (),
         )
 
-    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
-        """`steps` updates of the discriminator, then one of the generator, which sees them."""
+    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
+        """`discriminator_steps` updates of the discriminator, then one of the generator."""
         discriminate = updates.descend(
             DISCRIMINATOR, self.discriminator_optimizer, self._discriminator_loss
         )
         generate = updates.descend(
             GENERATOR, self.generator_optimizer, self._generator_loss, self.ema
         )
-        return updates.chain(updates.repeat(self.steps, discriminate), generate)(state, batch, key)
+        return updates.chain(updates.repeat(self.discriminator_steps, discriminate), generate)(
+            state, batch, key
+        )
 
-    def _discriminator_loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    def _discriminator_loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         latent_key, dropout_key, penalty_key = jax.random.split(key, 3)
         condition = self._condition(batch["label"])
         real = self._pixels(batch["image"])
@@ -115,10 +152,12 @@ class Task:
         metrics = {"discriminator_loss": total} | judged | penalties
         return total + more, (metrics, stats)
 
-    def _generator_loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    def _generator_loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         latent_key, label_key, dropout_key = jax.random.split(key, 3)
-        keys = noise.row_keys(latent_key, batch["image"].shape[0] // self.steps)
-        draw = lambda key: jax.random.randint(key, (), 0, max(self.classes, 1))  # noqa: E731
+        keys = noise.row_keys(latent_key, batch["image"].shape[0] // self.discriminator_steps)
+        draw = lambda key: jax.random.randint(key, (), 0, max(self.conditional_on, 1))  # noqa: E731
         labels = jax.vmap(draw)(noise.row_keys(label_key, len(keys)))
         condition = self._condition(labels)
         fake, stats = self._generate(state, params, self._latents(keys), condition, dropout_key)
@@ -132,7 +171,7 @@ class Task:
         total = self.objective.loss.generator(logits).mean()
         return total, ({"generator_loss": total}, stats)
 
-    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """What the discriminator makes of real and generated images, f32[B], and moments of pixels
         and features of both; the latents are the same at every evaluation."""
         condition, real = self._condition(batch["label"]), self._pixels(batch["image"])
@@ -149,9 +188,9 @@ class Task:
         return found
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
-        """Diversity of the samples, and a distance between features of both."""
+        """Diversity of the samples, and a distance between the features of both."""
         names = ("accuracy_real", "accuracy_fake", "logit_gap")
-        return {name: means[name] for name in names} | moments.compared(means)
+        return {name: means[name] for name in names} | moments.distances(means)
 
     def sample(
         self,
@@ -162,8 +201,7 @@ class Task:
         temperature: float | jax.Array = 1.0,
     ) -> jax.Array:
         """key[B] -> u8[B,H,W,C], from latents of the prior times the temperature."""
-        if method != "auto":
-            raise UserError(f"sample.method={method!r}: a GAN has one; take 'auto'.")
+        self.check_sample(state, method)
         return self.decode(state, self._latents(keys) * temperature, labels)
 
     def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
@@ -179,26 +217,25 @@ class Task:
         params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
         return -self._discriminate(params, stats, x, condition)[0]
 
-    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
-        """The figures of the family, by name."""
-        ends = np.asarray(self._draw(key, (8, self.generator.latent)))
-        found = latents.between(model, ends, on_sphere=self.prior == "normal")
-        every = report.read_lines(Path(model.workdir) / "metrics.jsonl")
-        lines = [line for line in every if line["split"] == "train"]
-        shown = {
-            "players": (("discriminator_loss", "generator_loss"), "loss"),
-            "accuracy": (("accuracy_real", "accuracy_fake"), "accuracy of the discriminator"),
-        }
-        return found | {name: figures.Curves(lines, *what) for name, what in shown.items()}
+    def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+        """See `genlab.task.Task`."""
+        ends = self.draw_latents(key, (8, self.code_size))
+        return pictures.of_run(model, ends, on_sphere=self.prior == "normal")
 
-    def _draw(self, key: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    @property
+    def code_size(self) -> int:
+        """Numbers in a latent."""
+        return self.generator.latent
+
+    def draw_latents(self, key: jax.Array, size: tuple[int, ...]) -> jax.Array:
+        """f32[size] of the prior."""
         if self.prior == "uniform":
             return jax.random.uniform(key, size, minval=-1.0)
         return jax.random.normal(key, size)
 
     def _latents(self, keys: jax.Array) -> jax.Array:
         """key[B] -> f32[B,latent]."""
-        return jax.vmap(lambda key: self._draw(key, (self.generator.latent,)))(keys)
+        return jax.vmap(lambda key: self.draw_latents(key, (self.code_size,)))(keys)
 
     @property
     def _range(self) -> tuple[float, float]:
@@ -210,7 +247,8 @@ class Task:
         return images / scale + low  # f32[B,H,W,C]
 
     def _condition(self, labels: jax.Array) -> jax.Array | None:
-        return jax.nn.one_hot(labels, self.classes) if self.classes else None  # f32[B,classes]
+        """i32[B] -> f32[B,classes], or None for a model of no class."""
+        return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
 
     def _judged(self, of_real: jax.Array, of_fake: jax.Array) -> dict[str, jax.Array]:
         boundary = self.objective.loss.boundary
@@ -257,40 +295,3 @@ def _applied(
         variables, x, condition, key is not None, rngs=rngs, mutable=["batch_stats"]
     )
     return made, changed.get("batch_stats", {})
-
-
-def make(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
-    gan, model = config.gan, config.model
-    if model.prior not in PRIORS:
-        raise UserError(f"model.prior: {model.prior!r}?{hint(model.prior, PRIORS)}")
-    steps = gan.discriminator_steps
-    if steps < 1 or config.data.batch_size % steps:
-        raise UserError(
-            f"gan.discriminator_steps={steps} must divide data.batch_size={config.data.batch_size}."
-        )
-    if gan.conditional and not spec.classes:
-        raise UserError("gan.conditional: this data has no labels; set it to False.")
-    networks = {
-        player: configs.build(model[player], f"model.{player}", shape=spec.shape)
-        for player in (GENERATOR, DISCRIMINATOR)
-    }
-    output = networks[GENERATOR].output
-    if output not in OUTPUTS:
-        raise UserError(f"model.generator.output: {output!r}?{hint(output, OUTPUTS)}")
-    sections = config.optim
-    return Task(
-        **networks,
-        objective=adversarial.make(gan),
-        steps=steps,
-        prior=model.prior,
-        classes=len(spec.classes) if gan.conditional else 0,
-        generator_optimizer=optim.make(
-            sections[GENERATOR], config.train.steps, f"optim.{GENERATOR}"
-        ),
-        discriminator_optimizer=optim.make(
-            sections[DISCRIMINATOR], config.train.steps, f"optim.{DISCRIMINATOR}"
-        ),
-        ema=sections[GENERATOR].ema,
-        shape=spec.shape,
-    )

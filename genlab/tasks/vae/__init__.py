@@ -1,1 +1,5 @@
 """Variational autoencoders."""
+
+from genlab.tasks.vae.defaults import config
+
+__all__ = ["config"]

@@ -11,51 +11,57 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
-from genlab import noise, optim, updates
-from genlab.errors import UserError, hint
-from genlab.likelihoods import choose as likelihoods
-from genlab.likelihoods.choose import Likelihood
-from genlab.pictures import codes as latents
+from genlab import noise, optim
+from genlab.errors import UserError
+from genlab.likelihoods import choose
+from genlab.likelihoods.contract import ImageLikelihood
+from genlab.nn import build
+from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import Spec
-from genlab.tasks.vae import bounds
-from genlab.workdir import configs
+from genlab.task import PLAYER, OnePlayer, Restore, Spec
+from genlab.tasks.vae import bounds, defaults
+from genlab.updates import Batch, Metrics
 
-PLAYER = "model"
-OBJECTIVES = ("elbo", "iwae")
-METHODS = ("auto", "mean", "draw")
+if TYPE_CHECKING:
+    from genlab.data.splits import Split
+    from genlab.model import Model
+    from genlab.pictures.figures import Picture
+
 ACTIVE = 1e-2  # variance of a unit's posterior mean over the data, from which it counts as active
-Batch = updates.Batch
 
 
-@dataclass(frozen=True)
-class Task:
-    """network: with `encode` (mean and log variance) and `decode`.  objective: "elbo", or "iwae"
-    of `samples` draws.  beta: weight of the KL, reached after `warmup_steps`.  bound_samples: K of
-    an evaluation, computed `chunk` at a time.  classes: of a conditional model, else 0."""
+@dataclass(frozen=True, kw_only=True)
+class Task(OnePlayer):
+    """A network with `encode` (mean and log variance) and `decode`.
 
-    network: nn.Module
-    likelihood: Likelihood
+    likelihood: of an image, given its latent.
+    binarisation: of images for two levels, see `likelihoods.choose.observe`.
+    objective: "elbo", or "iwae" of `samples` draws.
+    beta: weight of the KL, reached after `warmup_steps`.
+    importance_samples: K of an evaluation's bound, computed `chunk` at a time.
+    """
+
+    likelihood: ImageLikelihood
     binarisation: str
     objective: str
     samples: int
     beta: float
     warmup_steps: int
-    classes: int
-    optimizer: optax.GradientTransformation
-    ema: float
-    shape: tuple[int, int, int]
-    bound_samples: int = 1
+    conditional_on: int = 0
+    importance_samples: int = 1
     chunk: int = 1
 
+    methods: ClassVar[tuple[str, ...]] = ("mean", "draw")
+    sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
+    networks: ClassVar[dict[str, frozenset[str]]] = {
+        "model": frozenset({"shape", "heads", "outputs"})
+    }
     headline: ClassVar[str] = "neg_elbo"
     units: ClassVar[dict[str, str]] = {
         "neg_elbo": "nats per image, upper bound on the NLL",
@@ -68,29 +74,55 @@ class Task:
         "kl_per_dim": "nats",
     }
 
+    @classmethod
+    def make(cls, config: ConfigDict, spec: Spec) -> Task:
+        """See `genlab.task.Task`."""
+        vae = config.vae
+        if vae.conditional and not spec.classes:
+            raise UserError("vae.conditional: this data has no labels; set it to False.")
+        likelihood = choose.make(config.likelihood, spec.shape[2])
+        if not isinstance(likelihood, ImageLikelihood):
+            name = config.likelihood.name
+            raise UserError(f"likelihood.name={name}: a VAE needs one that draws.")
+        given = {"shape": spec.shape, "heads": 2, "outputs": likelihood.outputs}
+        return cls(
+            network=build.build(config.model, "model", **given),
+            likelihood=likelihood,
+            binarisation=config.likelihood.binarisation,
+            objective=vae.objective,
+            samples=vae.samples,
+            beta=vae.beta,
+            warmup_steps=vae.warmup_steps,
+            conditional_on=len(spec.classes) if vae.conditional else 0,
+            optimizer=optim.make(config.optim, config.train.steps),
+            ema=config.optim.ema,
+            shape=spec.shape,
+        )
+
+    @classmethod
+    def smoke(cls, config: ConfigDict) -> None:
+        """See `genlab.task.Task`."""
+        config.eval.update(samples=6, chunk=4)
+
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the likelihood is a likelihood of, and that it is a bound."""
-        k = self.bound_samples
+        """See `genlab.task.Task`."""
+        k = self.importance_samples
         bound = f"bound: ELBO of {k} draws" + (f", IWAE K={k}" if k > 1 else "")
-        given = {"given": "class"} if self.classes else {}
-        seen = likelihoods.protocol(self.likelihood, self.binarisation)
-        return seen | given | {"estimate": bound}
+        given = {"given": "class"} if self.conditional_on else {}
+        stamp = choose.protocol(self.likelihood, self.binarisation)
+        return stamp | given | {"estimate": bound}
 
-    def init(self, key: jax.Array, batch: Batch) -> State:
-        """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
-        x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        params = self.network.init(key, x, self._condition(jnp.zeros(1, jnp.int32)))["params"]
-        averaged = (PLAYER,) if self.ema else ()
-        return State.create({PLAYER: params}, {PLAYER: self.optimizer}, averaged=averaged)
+    def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
+        """The condition of the network, from i32[B]."""
+        return (self._condition(labels),)
 
-    def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, updates.Metrics]:
-        """One descent on the mean loss per dimension."""
-        return updates.descend(PLAYER, self.optimizer, self._loss, self.ema)(state, batch, key)
-
-    def _loss(self, params: Tree, state: State, batch: Batch, key: jax.Array) -> Any:
+    def loss(
+        self, params: Tree, state: State, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        """The mean loss per dimension."""
         values_key, latent_key, dropout_key = jax.random.split(key, 3)
-        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], values_key)
+        values = choose.observe(self.likelihood, self.binarisation, batch["image"], values_key)
         rngs, condition = {"dropout": dropout_key}, self._condition(batch["label"])
         posterior = self._posterior(params, values, condition, rngs)
         eps = noise.normal(latent_key, (values.shape[0], self.samples, self.network.codes))
@@ -108,21 +140,21 @@ class Task:
             loss = means["reconstruction"] + weight * means["kl"]
         return loss / math.prod(self.shape), (self._with_bits(means), {})
 
-    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """The bounds and their parts, f32[B] in nats per image whatever the training weighted; KL
         and moments of the posterior mean for each latent dimension, f32[B,d]."""
         values_key, latent_key = jax.random.split(key)
         params, condition = state.params[PLAYER], self._condition(batch["label"])
-        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], values_key)
+        values = choose.observe(self.likelihood, self.binarisation, batch["image"], values_key)
         posterior = self._posterior(params, values, condition)
         terms = functools.partial(self._terms, params, values, condition, posterior)
         size = (values.shape[0], self.network.codes)
         found, bound = bounds.importance_weighted(
-            terms, latent_key, size, self.bound_samples, self.chunk
+            terms, latent_key, size, self.importance_samples, self.chunk
         )
         kl = bounds.kl_from_standard_normal(*posterior)  # f32[B,d]
         out = {"reconstruction": -found, "kl": kl.sum(-1), "neg_elbo": kl.sum(-1) - found}
-        if self.bound_samples > 1:
+        if self.importance_samples > 1:
             out["neg_iwae"] = -bound
         mean = posterior[0]
         return out | {"kl_per_dim": kl, "mean": mean, "square": mean**2}
@@ -134,30 +166,29 @@ class Task:
         variance = means.pop("square") - means.pop("mean") ** 2  # f[d]
         return self._with_bits(means) | {"active_units": (variance > ACTIVE).sum()}
 
-    def remarks(self, found: dict[str, Any]) -> list[str]:
-        """What a reader of an evaluation must be told."""
-        if found["active_units"] > 0:
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        """See `genlab.task.Task`."""
+        if metrics["active_units"] > 0:
             return []
         return [
             "the latent has collapsed: 0 active units, the decoder ignores its code. Lower"
             " vae.beta, raise vae.warmup_steps, or take a weaker decoder."
         ]
 
-    def for_tables(self, state: State, evaluation: ConfigDict) -> tuple[Task, State]:
-        """The task and state that `--mode=eval` measures: the bound of `eval.samples` draws."""
-        for key in ("samples", "chunk"):
-            if evaluation[key] < 1:
-                raise UserError(f"eval.{key}={evaluation[key]}: take 1 or more.")
+    def for_evaluation(
+        self, state: State, evaluation: ConfigDict, restore: Restore
+    ) -> tuple[Task, State]:
+        """The bound of `eval.samples` draws."""
         chunk = min(evaluation.chunk, evaluation.samples)
-        return dataclasses.replace(self, bound_samples=evaluation.samples, chunk=chunk), state
+        return dataclasses.replace(self, importance_samples=evaluation.samples, chunk=chunk), state
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array, samples: int = 0) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], the bound of that many draws (0: that of an evaluation), nats."""
         task = self
         if samples:
-            task = dataclasses.replace(self, bound_samples=samples, chunk=min(samples, 64))
+            task = dataclasses.replace(self, importance_samples=samples, chunk=min(samples, 64))
         found = task.evaluate(state, batch, key)
-        return -found["neg_iwae" if task.bound_samples > 1 else "neg_elbo"]
+        return -found["neg_iwae" if task.importance_samples > 1 else "neg_elbo"]
 
     def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B,d], the posterior mean."""
@@ -196,8 +227,7 @@ class Task:
     ) -> jax.Array:
         """key[B] -> u8[B,H,W,C] from the prior, its deviation times the temperature: each value's
         "mean" (auto), or a "draw" from the likelihood."""
-        if method not in METHODS:
-            raise UserError(f"sample.method: {method!r}?{hint(method, METHODS)}")
+        self.check_sample(state, method)
         size = (self.network.codes,)
         z = jax.vmap(lambda key: jax.random.normal(key, size))(keys) * temperature  # f32[B,d]
         if method != "draw":
@@ -206,16 +236,24 @@ class Task:
         draw = lambda key, p: self.likelihood.draw(jax.random.fold_in(key, 1), p)  # noqa: E731
         return self._bytes(jax.vmap(draw)(keys, params))
 
-    def pictures(self, model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
-        """The figures of the family, by name."""
-        found = latents.reconstructions(model, split)
-        found |= latents.posterior_samples(model, split, key)
-        found |= latents.maps(model, split)
-        found |= latents.walks(model, split, from_prior=True)
-        return found | latents.usage(model, split)
+    def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+        """See `genlab.task.Task`."""
+        return {
+            **code_pictures.reconstructions(model, split),
+            **code_pictures.posterior_samples(model, split, key),
+            **code_pictures.maps(model, split),
+            **code_pictures.walks(model, split, from_prior=True),
+            **code_pictures.usage(model, split),
+        }
+
+    @property
+    def code_size(self) -> int:
+        """Numbers in a latent."""
+        return self.network.codes
 
     def _condition(self, labels: jax.Array) -> jax.Array | None:
-        return jax.nn.one_hot(labels, self.classes) if self.classes else None  # f32[B,classes]
+        """i32[B] -> f32[B,classes], or None for a model of no class."""
+        return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
 
     def _posterior(
         self, params: Tree, values: jax.Array, condition: jax.Array | None, rngs: Any = None
@@ -228,7 +266,7 @@ class Task:
         return mean, jnp.clip(log_variance, -20.0, 20.0)
 
     def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        values = likelihoods.observe(self.likelihood, self.binarisation, batch["image"], key)
+        values = choose.observe(self.likelihood, self.binarisation, batch["image"], key)
         condition = self._condition(batch["label"])
         return self._posterior(state.params[PLAYER], values, condition)
 
@@ -265,38 +303,8 @@ class Task:
     def _with_bits(self, means: dict[str, Any]) -> dict[str, Any]:
         names = {"neg_elbo": "bits_per_dim", "neg_iwae": "iwae_bits_per_dim"}
         bits = {
-            bits: likelihoods.bits_per_dim(means[name], self.shape)
+            bits: choose.bits_per_dim(means[name], self.shape)
             for name, bits in names.items()
             if name in means
         }
         return means | bits
-
-
-def make(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
-    vae = config.vae
-    if vae.objective not in OBJECTIVES:
-        raise UserError(f"vae.objective: {vae.objective!r}?{hint(vae.objective, OBJECTIVES)}")
-    if vae.samples < 1:
-        raise UserError(f"vae.samples={vae.samples}: take 1 or more.")
-    if vae.beta < 0.0 or vae.warmup_steps < 0:
-        raise UserError("vae.beta and vae.warmup_steps: take 0 or more.")
-    if vae.conditional and not spec.classes:
-        raise UserError("vae.conditional: this data has no labels; set it to False.")
-    likelihood = likelihoods.make(config.likelihood, spec.shape[2])
-    if not hasattr(likelihood, "draw"):
-        raise UserError(f"likelihood.name={config.likelihood.name}: a VAE needs one that draws.")
-    outputs = likelihood.outputs
-    return Task(
-        network=configs.build(config.model, "model", shape=spec.shape, heads=2, outputs=outputs),
-        likelihood=likelihood,
-        binarisation=config.likelihood.binarisation,
-        objective=vae.objective,
-        samples=vae.samples,
-        beta=vae.beta,
-        warmup_steps=vae.warmup_steps,
-        classes=len(spec.classes) if vae.conditional else 0,
-        optimizer=optim.make(config.optim, config.train.steps),
-        ema=config.optim.ema,
-        shape=spec.shape,
-    )

@@ -1,0 +1,234 @@
+"""Configs: from a file, completed with every default, and checked in one place.
+
+A config file says only what differs. `complete` adds the fields that it leaves out: those of the
+sections that all configs have (`genlab.sections.shared`), of its family and of its networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from genlab import optim
+from genlab import task as tasks
+from genlab.errors import UserError, hint
+from genlab.nn import build
+from genlab.sections.fields import Field, check, fields_of, spelled
+from genlab.sections.shared import SHARED, Limit, Optim
+
+WATCH = "train.watch"
+RENAMED = {"eval.features": "eval.classifier"}  # keys of before, still read
+
+
+def base(family: str = "") -> ConfigDict:
+    """A config of a family with every default; networks are still to be named."""
+    config = ConfigDict({"task": family})
+    for path, section in sections(family).items():
+        for name, field in fields_of(section).items():
+            target = at(config, path, make=True)
+            if name not in target:
+                target[name] = field.default
+    at(config, WATCH, make=True)
+    return config
+
+
+def sections(family: str) -> dict[str, type]:
+    """{path: dataclass} of a family's sections; without a family, those that all have."""
+    own = tasks.family(family).sections if family else {}
+    return {path: cls for path, cls in (SHARED | own).items() if cls is not None}
+
+
+def networks(family: str) -> dict[str, frozenset[str]]:
+    """{path: fields that the task sets} of a family's networks."""
+    return tasks.family(family).networks if family else {}
+
+
+def at(config: ConfigDict, path: str, make: bool = False) -> ConfigDict:
+    """The section of that path; with `make`, made where it is not there."""
+    for name in path.split(".") if path else ():
+        if make and name not in config:
+            config[name] = ConfigDict()
+        config = config[name]
+    return config
+
+
+def complete(config: ConfigDict) -> list[str]:
+    """Fills a config with today's defaults, and spells its keys as today; returns what it added.
+
+    Raises: UserError for a family or a network that does not exist.
+    """
+    added = []
+    with config.unlocked():
+        for old, new in RENAMED.items():
+            _move(config, old, new)
+        family = config.get("task", "")
+        for path, section in sections(family).items():
+            for name, field in fields_of(section).items():
+                added += _fill(config, path, name, field)
+        at(config, WATCH, make=True)
+        for path, given in networks(family).items():
+            added += build.fill(at(config, path, make=True), path, given)
+    return added
+
+
+def _move(config: ConfigDict, old: str, new: str) -> None:
+    path, _, name = old.rpartition(".")
+    if path in config and name in config[path]:
+        section, _, last = new.rpartition(".")
+        config[section][last] = config[path][name]
+        del config[path][name]
+
+
+def _fill(config: ConfigDict, path: str, name: str, field: Field) -> list[str]:
+    section, key = at(config, path, make=True), f"{path}.{name}".removeprefix(".")
+    if name not in section:
+        section[name] = field.default
+        return [key]
+    value = spelled(section[name], field.kind)
+    if type(value) is not type(section[name]):
+        del section[name]  # a ConfigDict keeps the type of a field
+        section[name] = value
+    return []
+
+
+def check_values(config: ConfigDict) -> None:
+    """Raises UserError, in one line with the whole key path, for the first field of any section
+    that is unknown, of another type or out of its range."""
+    family = config.task
+    places = {*sections(family), *networks(family), WATCH}
+    for path in places:
+        if not all(name in at(config, p) for p, name in _ways(path)):
+            raise UserError(f"config.{path}: task={family!r} needs this section.")
+    for path, section in sections(family).items():
+        _check_section(at(config, path), path, section, places)
+    for metric, limit in config.train.watch.items():
+        for name, value in limit.items():
+            _check_limit(f"{WATCH}.{metric}.{name}", name, value)
+    for path, given in networks(family).items():
+        build.check_section(at(config, path), path, given)
+    _check_cadences(config.train)
+
+
+def _ways(path: str) -> Iterator[tuple[str, str]]:
+    """("", "train"), ("train", "watch") for "train.watch"."""
+    parts = path.split(".") if path else []
+    for i, name in enumerate(parts):
+        yield ".".join(parts[:i]), name
+
+
+def _check_section(config: ConfigDict, path: str, section: type, places: set[str]) -> None:
+    known = fields_of(section)
+    if issubclass(section, Optim):
+        known = optim.parameters(config.name, path) | known
+    for name, value in config.items():
+        key = f"{path}.{name}".removeprefix(".")
+        if isinstance(value, ConfigDict) and any(f"{p}.".startswith(f"{key}.") for p in places):
+            continue  # a section of its own
+        if name not in known:
+            raise UserError(f"config.{key}: no such key.{hint(name, known)}")
+        check(key, value, known[name].kind)
+
+
+def _check_limit(key: str, name: str, value: Any) -> None:
+    known = fields_of(Limit)
+    if name not in known:
+        raise UserError(f"{key}: no such key.{hint(name, known)}")
+    check(key, spelled(value, known[name].kind), known[name].kind)
+
+
+def _check_cadences(train: ConfigDict) -> None:
+    for key in ("steps", "log_every", "eval_every", "checkpoint_every", "sample_every"):
+        if train[key] % train.steps_per_call:
+            raise UserError(
+                f"train.{key}={train[key]} is not a multiple of"
+                f" train.steps_per_call={train.steps_per_call}."
+            )
+
+
+def admit(config: ConfigDict, key: str) -> None:
+    """Makes room for a key that a config may have and does not: a parameter of its optimizer, a
+    field of a limit of `train.watch`."""
+    path, _, name = key.rpartition(".")
+    found: dict[str, Field] = {}
+    if path.startswith(f"{WATCH}.") and path.count(".") == 2:
+        found = fields_of(Limit)
+    elif issubclass(sections(config.task).get(path, object), Optim):
+        found = optim.parameters(at(config, path).name, path)
+    if name in found and found[name].default is not dataclasses.MISSING:
+        with config.unlocked():
+            section = at(config, path, make=True)
+            if name not in section:
+                section[name] = found[name].default
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+    """{'data.batch_size': 16, ...}."""
+    return dict(_flat(config, ""))
+
+
+def _flat(config: ConfigDict, path: str) -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def module(file: str) -> ModuleType:
+    """The module of a config file, `path.py` or `path.py:argument`."""
+    path = file.partition(":")[0]
+    if not Path(path).is_file():
+        known = [
+            str(p) for p in Path(path).parent.glob("*.py") if p.stem not in ("common", "__init__")
+        ]
+        near = hint(path, known) if known else ""
+        raise UserError(f"--config={path}: no such file.{near}")
+    spec = importlib.util.spec_from_file_location("genlab_config", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--config={path}: not a Python file.")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    if not hasattr(found, "get_config"):
+        raise UserError(f"--config={path}: it has no get_config(arg).")
+    return found
+
+
+def load(file: str) -> ConfigDict:
+    """The whole locked config of `path.py` or `path.py:variant,variant`; every file has `smoke`."""
+    names = [name for name in file.partition(":")[2].split(",") if name]
+    rest = ",".join(name for name in names if name != "smoke")
+    get_config = module(file).get_config
+    if rest and not inspect.signature(get_config).parameters:
+        raise UserError(f"config argument {rest!r} is unknown.{hint(rest, ('smoke',))}")
+    config = get_config(rest) if rest else get_config()
+    complete(config)
+    if "smoke" in names:
+        smoke(config)
+    return config.lock()
+
+
+def smoke(config: ConfigDict) -> None:
+    """Cuts a whole config down to seconds on one core: real digits resized to its size and
+    channels, small networks, few steps."""
+    config.data.update(
+        source="digits",
+        train_split="train[:256]",
+        valid_split="train[256:288]",
+        eval_split="test[:32]",
+        upscale=True,
+        batch_size=8,
+    )
+    call = config.train.steps_per_call
+    config.train.update(steps=6 * call, log_every=2 * call, eval_every=3 * call)
+    config.train.update(checkpoint_every=3 * call, sample_every=0, tensorboard=False)
+    config.eval.update(batch_size=16, images=32)
+    config.sample.update(count=4, batch_size=16)
+    if config.task:
+        tasks.family(config.task).smoke(config)

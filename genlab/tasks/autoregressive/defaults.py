@@ -1,0 +1,52 @@
+"""The config of the autoregressive family: its sections, and what its configs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from genlab import config as configs
+from genlab.likelihoods import choose
+
+
+@dataclass(frozen=True)
+class Autoregressive:
+    """`config.autoregressive`."""
+
+    conditional: bool = False  # on the class
+
+
+SECTIONS: dict[str, type | None] = {
+    "autoregressive": Autoregressive,
+    "likelihood": choose.Section,
+}
+
+
+def config(network: str, **fields: Any) -> ConfigDict:
+    """A config of a network of pixels: its name, and the fields that differ from its class."""
+    made = configs.base("autoregressive")
+    made.model = ConfigDict({"name": network} | fields)
+    made.train.best_metric = "nll"
+    return made
+
+
+def likelihood_training(config: ConfigDict, steps: int) -> None:
+    """Muon and averaged weights; what is measured and drawn four times on the way."""
+    config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.999)
+    config.train.update(steps=steps, log_every=100, checkpoint_every=500)
+    config.train.eval_every = config.train.sample_every = steps // 4
+
+
+def wide(config: ConfigDict) -> None:
+    """A 21x21 first mask: with a 7x7 one, seven 3x3 layers see 10 rows up, half a digit."""
+    config.model.first_kernel = 21
+
+
+def smoke(config: ConfigDict) -> None:
+    """See `Task.smoke`."""
+    config.likelihood.update(components=2, levels=min(config.likelihood.levels, 16))
+    for network in (config.model, config.model.get("small"), config.model.get("large")):
+        if network and "layers" in network:
+            network.update(features=9, layers=1, head=9)

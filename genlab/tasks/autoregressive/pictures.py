@@ -1,0 +1,85 @@
+"""The pictures of the family: receptive fields, one-step predictions, completions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab.likelihoods.levels import dequantise, quantise
+from genlab.pictures.figures import Picture, Rows
+from genlab.state import State, Tree
+from genlab.task import PLAYER
+
+if TYPE_CHECKING:
+    from genlab.data.splits import Split
+    from genlab.model import Model
+    from genlab.tasks.autoregressive.task import Task
+
+FIELD = "White: read by the yellow pixel. Red: before it, but never read. Black: after it."
+SHOWN = 8  # images in a row
+
+
+def receptive_fields(task: Task, state: State) -> np.ndarray:
+    """u8[3,H,W,3]: which pixels the distributions of three pixels of the middle row depend on, by
+    gradients at random images: white are read, red come before and are not, black after."""
+    height, width, _ = task.shape
+    keys = jax.random.split(jax.random.key(0))
+    x = jax.random.normal(keys[0], (4, *task.shape))
+    context = task.context(jnp.zeros(4, jnp.int32))
+    order = np.arange(height * width).reshape(height, width, 1)
+    rank = np.argsort(task.network.order(order))
+
+    @jax.jit
+    def slope(params: Tree, x: jax.Array, row: int, column: int) -> jax.Array:
+        def told(x: jax.Array) -> jax.Array:
+            outputs = task.network.apply({"params": params}, x, context)[:, row, column]
+            return (outputs * jax.random.normal(keys[1], outputs.shape)).sum()
+
+        return jax.grad(told)(x)
+
+    def field(row: int, column: int) -> np.ndarray:
+        read = np.abs(slope(state.params[PLAYER], x, row, column)).max((0, 3)) > 0  # bool[H,W]
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[(rank < rank[row * width + column]).reshape(height, width)] = (190, 40, 40)
+        picture[read] = 255
+        picture[row, column] = (250, 200, 0)
+        return picture
+
+    return np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
+
+
+def receptive_field(task: Task, state: State) -> Picture:
+    """The fields of three pixels of the middle row."""
+    return Rows([("receptive\nfield", receptive_fields(task, state))], FIELD)
+
+
+def of_images(task: Task, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
+    """What the model makes of images of a split."""
+    levels = task.predictor.levels
+    batch = split.read(np.arange(min(SHOWN, len(split))))
+    images = np.asarray(dequantise(quantise(batch["image"], levels), levels))
+    return {
+        "one_step_prediction": _predictions(model, images, batch["label"]),
+        "completions": _completions(model, images, batch["label"], key),
+    }
+
+
+def _predictions(model: Model, images: np.ndarray, labels: np.ndarray) -> Picture:
+    predicted = model.apply("predict", images, labels)
+    return Rows(
+        [("original", images), ("one-step\nprediction", predicted)],
+        "Each pixel's mean given the true pixels before it: prediction, not generation.",
+    )
+
+
+def _completions(model: Model, images: np.ndarray, labels: np.ndarray, key: jax.Array) -> Picture:
+    height = images.shape[1]
+    upper = np.arange(height)[:, None, None] < height // 2  # bool[H,1,1]
+    rows = [("original", images), ("given", np.where(upper, images, 64))]
+    for i in range(3):
+        drawn = model.complete(jax.random.fold_in(key, i), images, upper, labels=labels)
+        rows.append((f"completion {i + 1}", drawn))
+    return Rows(rows, "The upper half is given; the lower half is drawn pixel by pixel.")

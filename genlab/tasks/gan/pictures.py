@@ -1,0 +1,29 @@
+"""The pictures of GANs: ways between latents, and how both players fared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from genlab.pictures import codes
+from genlab.pictures.figures import Curves, Picture
+from genlab.training import report
+
+if TYPE_CHECKING:
+    from genlab.model import Model
+
+CURVES = {
+    "players": (("discriminator_loss", "generator_loss"), "loss"),
+    "accuracy": (("accuracy_real", "accuracy_fake"), "accuracy of the discriminator"),
+}
+
+
+def of_run(model: Model, ends: jax.Array, on_sphere: bool) -> dict[str, Picture]:
+    """Images generated between pairs of latents f32[2P,d], and curves of both players."""
+    every = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+    lines = [line for line in every if line["split"] == "train"]
+    between = codes.between(model, np.asarray(ends), on_sphere)
+    return between | {name: Curves(lines, *what) for name, what in CURVES.items()}
