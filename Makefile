@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := runs/demo
+# An environment of its own for the installed package, without TensorFlow.
+CLEAN := .venv-package
+PACKAGE := runs/package
 
-.PHONY: demo test lint
+.PHONY: demo test lint test-package test-server test-browser test-cluster
 
 demo: $(VENV)/ready
 	$(RUN) launch.py --config=configs/digits_pixelcnn.py --workdir=$(DEMO)
@@ -15,11 +18,25 @@ demo: $(VENV)/ready
 test: $(VENV)/ready
 	$(RUN) -m pytest
 
+# Tests that need more than Python: see the markers in pyproject.toml.
+test-server test-browser test-cluster: $(VENV)/ready
+	$(RUN) -m pytest -m $(@:test-%=%)
+
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
-$(VENV)/ready: requirements.txt
+# A wheel, installed where there is nothing else; then a script in another folder uses it.
+test-package: $(VENV)/ready
+	rm -rf $(CLEAN) $(PACKAGE) && mkdir -p $(PACKAGE)/elsewhere
+	$(RUN) launch.py --config=configs/digits_pixelcnn.py:smoke --workdir=$(PACKAGE)/run
+	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir=$(PACKAGE) .
+	$(PYTHON) -m venv $(CLEAN)
+	$(CLEAN)/bin/python -m pip install --quiet $(PACKAGE)/genlab-*.whl
+	cd $(PACKAGE)/elsewhere && ../../../$(CLEAN)/bin/python -I ../../../tests/package_run.py ../run
+
+$(VENV)/ready: requirements.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet -r requirements.txt

@@ -10,5 +10,6 @@ The public interface for scripts; all else may move:
 
 from genlab.errors import UserError
 from genlab.model import Model, restore
+from genlab.version import __version__
 
-__all__ = ["Model", "UserError", "restore"]
+__all__ = ["Model", "UserError", "restore", "__version__"]
