@@ -170,8 +170,8 @@ class Task(OnePlayer):
         """The task and parameters of another autoencoder. Raises UserError if it is none."""
         if not isinstance(other.task, Task) or other.task.shape != self.shape:
             raise UserError(
-                f"eval.reference={other.workdir}: a {other.config.task} for {other.task.shape}; take"
-                f" the workdir of an autoencoder for {self.shape}."
+                f"eval.reference={other.workdir}: a {other.config.task} for {other.task.shape};"
+                f" take the workdir of an autoencoder for {self.shape}."
             )
         if not self.corruption:
             raise UserError("eval.reference: this autoencoder is no denoiser; it has no corruption")
