@@ -38,8 +38,9 @@ if "GENLAB_TESTS" not in os.environ:  # the first process; xdist's workers and l
 import jax  # noqa: E402
 from ml_collections import ConfigDict  # noqa: E402
 
-from configs import common  # noqa: E402
 from genlab import compilation_cache  # noqa: E402
+from genlab import config as configs  # noqa: E402
+from genlab.tasks import autoregressive  # noqa: E402
 
 compilation_cache.start()
 
@@ -89,9 +90,9 @@ def _memory_is_given_back() -> Iterator[None]:
 
 def tiny_config() -> ConfigDict:
     """A PixelCNN small enough to compile in a second, on a few real digits."""
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.smoke(config)
+    config = autoregressive.config("masked.PixelCNN", kernel=3)
+    configs.complete(config)
+    configs.smoke(config)
     config.model.update(features=4, layers=1, first_kernel=3, head=4)
     config.likelihood.levels = 4
     config.data.update(train_split="train[:40]", valid_split="train[40:56]", eval_split="test[:20]")

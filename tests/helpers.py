@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab import cli
+from genlab import config as configs
 from genlab.nn import gated, masked, multiscale, recurrent
 from tests.conftest import ROOT
 
@@ -56,7 +56,7 @@ def measured_field(shape, net, tries: int = 4) -> np.ndarray:
 
 def classifier_config(**train_changes):
     """A few filters on 8x8 digits, at the learning rate that few steps need."""
-    config = cli.load(f"{ROOT}/configs/mnist_classifier.py:smoke").unlock()
+    config = configs.load(f"{ROOT}/configs/mnist_classifier.py:smoke").unlock()
     config.data.image_size = 8
     config.model.update(features=(8,), kernels=(3,), hidden=16, dropout=0.0)
     config.optim.update(learning_rate=1e-2, warmup_steps=0, ema=0.0)
@@ -68,7 +68,7 @@ def classifier_config(**train_changes):
 
 def code_config(name: str, **sections):
     """A smoke config with a dense network of a few units, on 8x8 digits."""
-    config = cli.load(f"{ROOT}/configs/{name}.py:smoke").unlock()
+    config = configs.load(f"{ROOT}/configs/{name}.py:smoke").unlock()
     config.data.image_size = 8
     config.model = type(config)(
         {"name": "dense.Autoencoder", "hidden": (8,), "code": 3, "activation": "tanh"}
