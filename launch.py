@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from genlab import cli, parallel
+from genlab import cli, compilation_cache, parallel
 from genlab.errors import UserError
 from genlab.modes import benchmark, evaluate, sample, summary, sweep
 from genlab.training import loop as train
@@ -38,6 +38,7 @@ NEED_A_WORKDIR = ("train", "eval", "sample", "sweep")
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
+flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")
 flags.DEFINE_integer("processes", 1, "Processes that train together; with --coordinator.")
 flags.DEFINE_integer("process", 0, "Which of them this one is; with --coordinator.")
@@ -51,6 +52,7 @@ def main(_: Sequence[str]) -> None:
         if FLAGS.mode in NEED_A_WORKDIR and not FLAGS.workdir:
             raise UserError(f"--mode={FLAGS.mode} needs --workdir.")
         parallel.keep_freed_memory()
+        compilation_cache.start(FLAGS.compilation_cache)
         parallel.join_hosts(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
         MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
 

@@ -9,16 +9,17 @@ import sys
 import jax
 from ml_collections import ConfigDict
 
-from configs import common
+from genlab import config as configs
 from genlab import parallel
+from genlab.tasks import autoregressive
 from genlab.training import loop as train
 
 
 def config(mode: str) -> ConfigDict:
     """Dropout, drawn binarisation and plain SGD: a gradient that is n times too large shows."""
-    found = common.base()
-    common.autoregressive(found, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.smoke(found)
+    found = autoregressive.config("masked.PixelCNN", kernel=3)
+    configs.complete(found)
+    configs.smoke(found)
     found.parallel = mode
     found.data.batch_size = 16
     found.model.update(features=4, layers=1, first_kernel=3, head=4, dropout=0.3)

@@ -14,7 +14,7 @@ from genlab import restore
 from genlab.errors import UserError
 from genlab.modes import evaluate as modes
 from genlab.training import loop as train
-from tests.test_codes import code_config
+from tests.helpers import code_config
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from genlab.modes import benchmark
 from genlab.nn import lstm, recurrent
 from genlab.parallel import on_one_device
 from genlab.task import Spec
-from tests.test_masks import measured_field
+from tests.helpers import measured_field
 
 
 @pytest.mark.parametrize("around", [recurrent.beside_above, recurrent.own_and_above])

@@ -15,18 +15,7 @@ from genlab.tasks.classifier import task as classifier
 from genlab.training import loop as train
 from genlab.training.report import counts
 from tests.conftest import ROOT
-
-
-def classifier_config(**train_changes):
-    """A few filters on 8x8 digits, at the learning rate that few steps need."""
-    config = cli.load(f"{ROOT}/configs/mnist_classifier.py:smoke").unlock()
-    config.data.image_size = 8
-    config.model.update(features=(8,), kernels=(3,), hidden=16, dropout=0.0)
-    config.optim.update(learning_rate=1e-2, warmup_steps=0, ema=0.0)
-    config.data.batch_size = 32
-    config.classifier.shift = 1
-    config.train.update(**train_changes)
-    return config.lock()
+from tests.helpers import classifier_config
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from genlab.tasks.autoencoder import densities
 from genlab.tasks.autoencoder.corruption import Corruption
 from genlab.training.report import counts
 from tests.conftest import ROOT
+from tests.helpers import code_config
 
 # Trainable parameters of the encoder and the decoder, as the sources print them.
 SIZES = {
@@ -143,18 +144,6 @@ def test_salt_whitens_whole_pixels():
         jnp.zeros((2, 8, 8, 3))
     )
     assert bool(jnp.all(found.min(-1) == found.max(-1)))
-
-
-def code_config(name: str, **sections):
-    """A smoke config with a dense network of a few units, on 8x8 digits."""
-    config = cli.load(f"{ROOT}/configs/{name}.py:smoke").unlock()
-    config.data.image_size = 8
-    config.model = type(config)(
-        {"name": "dense.Autoencoder", "hidden": (8,), "code": 3, "activation": "tanh"}
-    )
-    for section, changes in sections.items():
-        config[section].update(changes)
-    return config.lock()
 
 
 def test_a_split_too_small_for_its_settings_still_finishes():

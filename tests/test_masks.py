@@ -15,34 +15,9 @@ from hypothesis import strategies as st
 from genlab.likelihoods.choose import Bernoulli, Categorical
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
-from genlab.nn import gated, masked, multiscale, recurrent
+from genlab.nn import masked
 from genlab.tasks.autoregressive import sampling
-
-SMALL = {"features": 7, "layers": 2, "first_kernel": 5, "head": 13}  # no multiples of 3
-NETWORKS = {
-    "plain": masked.PixelCNN,
-    "gated": gated.GatedPixelCNN,
-    "row": recurrent.RowLSTM,
-    "diagonal": recurrent.DiagonalBiLSTM,
-    "multiscale": None,
-}
-
-
-def network(name: str, outputs: int, **fields):
-    if name == "multiscale":
-        small, large = (network(part, outputs, **fields) for part in ("row", "gated"))
-        return multiscale.MultiScale(small, large, factor=2, features=5)
-    return NETWORKS[name](outputs, **SMALL | fields)
-
-
-def weights(net, shape: tuple[int, ...], seed: int = 0, context=None):
-    """Parameters with biases and initial states drawn too, so that nothing is symmetric."""
-    told = None if context is None else context[:1]
-    params = net.init(jax.random.key(seed), jnp.zeros((1, *shape)), told)["params"]
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    noisy = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, noisy)
+from tests.helpers import NETWORKS, measured_field, network, weights
 
 
 def full_kernel_conv(x, weights, kernel: int, colour_mask):
@@ -161,21 +136,6 @@ def theoretical_field(name, shape, net) -> np.ndarray:
     for _ in range(net.layers):
         field = (layer.astype(int) @ field > 0).astype(int)
     return layer_reach(shape, 1, "B").astype(int) @ field > 0
-
-
-def measured_field(shape, net, tries: int = 4) -> np.ndarray:
-    """bool[out,in]: whether an output's gradient with respect to a value is ever non-zero."""
-    n = math.prod(shape)
-
-    def outputs(params, x):
-        return net.apply({"params": params}, x)[0].reshape(n, -1)
-
-    jacobian = jax.jit(jax.jacobian(outputs, argnums=1))
-    found = np.zeros((n, n), bool)
-    for seed in range(tries):
-        x = jax.random.normal(jax.random.key(seed), (1, *shape))
-        found |= np.abs(jacobian(weights(net, shape, seed), x)).max(1).reshape(n, n) > 0
-    return found
 
 
 @pytest.mark.parametrize("shape", [(7, 6, 1), (4, 5, 3)])

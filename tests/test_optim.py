@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import common
+from genlab import config as configs
 from genlab import optim, updates
 from genlab.errors import UserError
 from genlab.parallel import on_one_device
@@ -15,7 +15,7 @@ from genlab.state import State
 
 
 def section(**changes):
-    found = common.base().optim
+    found = configs.base().optim
     with found.unlocked():
         found.update(**changes)
     return found

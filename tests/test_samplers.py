@@ -11,7 +11,7 @@ from genlab.likelihoods.choose import Bernoulli, Categorical, GreyValue
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
 from genlab.tasks.autoregressive import sampling, stepping
-from tests.test_masks import NETWORKS, network, weights
+from tests.helpers import NETWORKS, network, weights
 
 
 def draw(net, params, likelihood, keys, given, known, method, temperature=1.0, context=None):

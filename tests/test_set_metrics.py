@@ -21,8 +21,7 @@ from genlab.modes import compare_samples as judge
 from genlab.modes import evaluate as modes
 from genlab.tasks.autoencoder import task as autoencoder
 from genlab.training import loop as train
-from tests.test_classifier import classifier_config
-from tests.test_codes import code_config
+from tests.helpers import classifier_config, code_config
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from genlab.likelihoods.logistic import Logistic
 from genlab.parallel import on_one_device
 from genlab.tasks.vae import bounds
 from genlab.training import loop as train
-from tests.test_codes import code_config
+from tests.helpers import code_config
 
 
 def test_the_kl_equals_its_monte_carlo_estimate():

@@ -1,0 +1,1 @@
+"""Tests of genlab; a name states the law that is held."""

@@ -1,0 +1,78 @@
+"""What several test files share: small networks with odd sizes, and small configs."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab import config as configs
+from genlab.nn import gated, masked, multiscale, recurrent
+from tests.conftest import ROOT
+
+SMALL = {"features": 7, "layers": 2, "first_kernel": 5, "head": 13}  # no multiples of 3
+NETWORKS = {
+    "plain": masked.PixelCNN,
+    "gated": gated.GatedPixelCNN,
+    "row": recurrent.RowLSTM,
+    "diagonal": recurrent.DiagonalBiLSTM,
+    "multiscale": None,
+}
+
+
+def network(name: str, outputs: int, **fields):
+    if name == "multiscale":
+        small, large = (network(part, outputs, **fields) for part in ("row", "gated"))
+        return multiscale.MultiScale(small, large, factor=2, features=5)
+    return NETWORKS[name](outputs, **SMALL | fields)
+
+
+def weights(net, shape: tuple[int, ...], seed: int = 0, context=None):
+    """Parameters with biases and initial states drawn too, so that nothing is symmetric."""
+    told = None if context is None else context[:1]
+    params = net.init(jax.random.key(seed), jnp.zeros((1, *shape)), told)["params"]
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    noisy = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(tree, noisy)
+
+
+def measured_field(shape, net, tries: int = 4) -> np.ndarray:
+    """bool[out,in]: whether an output's gradient with respect to a value is ever non-zero."""
+    n = math.prod(shape)
+
+    def outputs(params, x):
+        return net.apply({"params": params}, x)[0].reshape(n, -1)
+
+    jacobian = jax.jit(jax.jacobian(outputs, argnums=1))
+    found = np.zeros((n, n), bool)
+    for seed in range(tries):
+        x = jax.random.normal(jax.random.key(seed), (1, *shape))
+        found |= np.abs(jacobian(weights(net, shape, seed), x)).max(1).reshape(n, n) > 0
+    return found
+
+
+def classifier_config(**train_changes):
+    """A few filters on 8x8 digits, at the learning rate that few steps need."""
+    config = configs.load(f"{ROOT}/configs/mnist_classifier.py:smoke").unlock()
+    config.data.image_size = 8
+    config.model.update(features=(8,), kernels=(3,), hidden=16, dropout=0.0)
+    config.optim.update(learning_rate=1e-2, warmup_steps=0, ema=0.0)
+    config.data.batch_size = 32
+    config.classifier.shift = 1
+    config.train.update(**train_changes)
+    return config.lock()
+
+
+def code_config(name: str, **sections):
+    """A smoke config with a dense network of a few units, on 8x8 digits."""
+    config = configs.load(f"{ROOT}/configs/{name}.py:smoke").unlock()
+    config.data.image_size = 8
+    config.model = type(config)(
+        {"name": "dense.Autoencoder", "hidden": (8,), "code": 3, "activation": "tanh"}
+    )
+    for section, changes in sections.items():
+        config[section].update(changes)
+    return config.lock()
