@@ -30,8 +30,8 @@ from genlab.modes import evaluate
 from genlab.pictures import figures
 from genlab.task import Samples
 from genlab.training import loop as train
-from genlab.training import report
 from genlab.workdir import configs as run_configs
+from genlab.workdir import lines as json_lines
 from genlab.workdir.checkpoint import Checkpoints
 
 BASE = "config"  # the key of a point that names a config to start from
@@ -130,7 +130,7 @@ def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
     signal stopped it on its way."""
 
     def evaluated() -> dict[str, Any] | None:
-        lines = report.read_lines(Path(folder) / "eval.jsonl")
+        lines = json_lines.read_lines(Path(folder) / "eval.jsonl")
         done = [line for line in lines if line["step"] == config.train.steps]
         return done[-1] if done else None
 
@@ -191,7 +191,7 @@ def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> Non
     table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines]]
     notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
     text = "\n".join(table) + "\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
-    report.write_atomically(workdir / "table.md", text)
+    json_lines.write_atomically(workdir / "table.md", text)
     with (workdir / "table.csv").open("w", newline="") as file:
         both = [x for n in names for x in (n, f"{n}_deviation")]
         csv.writer(file).writerows([[*keys, "runs", *both], *rows])
@@ -220,7 +220,7 @@ def _draw_curves(workdir: Path, results: list[Result], shown: tuple[str, ...]) -
     setting; of the metrics that training measures."""
     points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
     for point, members in grouped(results):
-        lines = report.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
+        lines = json_lines.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
         title = ", ".join(map(str, point.values()))
         for metric in shown:
             found = [

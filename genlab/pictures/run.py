@@ -12,7 +12,7 @@ from genlab.data import splits as data
 from genlab.model import Model
 from genlab.pictures import figures
 from genlab.task import SHEET
-from genlab.training import report
+from genlab.workdir import lines as json_lines
 
 
 def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
@@ -36,7 +36,7 @@ def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     workdir = Path(model.workdir)
     key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
     pictures = model.task.pictures(model, split, key)
-    lines, metric = report.read_lines(workdir / "metrics.jsonl"), model.task.headline
+    lines, metric = json_lines.read_lines(workdir / "metrics.jsonl"), model.task.headline
     label = model.task.units.get(metric, "")
     pictures["loss"] = figures.Curves(lines, (metric,), f"{metric} ({label})" if label else metric)
     for name, picture in pictures.items():
