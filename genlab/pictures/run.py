@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,6 +12,7 @@ from genlab.model import Model
 from genlab.pictures import figures
 from genlab.task import SHEET
 from genlab.workdir import lines as json_lines
+from genlab.workdir import paths
 
 
 def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
@@ -26,14 +26,14 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
     images = model.task.progress(model, batch, key)
     if images is None:
         return
-    path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
+    path = paths.of(model.workdir) / "samples" / f"step_{model.step:08d}.png"
     yield "samples", figures.save_grid(path, images)
 
 
 def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     """Writes figures/: those of the family on images of a split, the loss curves, and a GIF of the
     progress sheets; yields (name, u8[h,w,3])."""
-    workdir = Path(model.workdir)
+    workdir = paths.of(model.workdir)
     key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
     pictures = model.task.pictures(model, split, key)
     lines, metric = json_lines.read_lines(workdir / "metrics.jsonl"), model.task.headline

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
+from etils import epath
 
 from genlab.errors import RunStopped
 from genlab.training.report import Report
@@ -19,7 +19,7 @@ from genlab.workdir.checkpoint import Checkpoints
 class Ends:
     """Each waits for what is being saved, and says how the run ended and where it stands."""
 
-    workdir: Path
+    workdir: epath.Path
     checkpoints: Checkpoints
     report: Report
     signals: Signals

@@ -78,6 +78,7 @@ class Keeper:
             **here.carried(),
         }
         numbers = valid and {k: v for k, v in valid.items() if not isinstance(v, list)}
+        self.ends.report.flush()  # before the checkpoint: a resume trims lines, it adds none
         self.ends.checkpoints.save(host, about, numbers)
         return dataclasses.replace(here, saved=here.step)
 

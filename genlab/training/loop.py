@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as settings
@@ -28,7 +28,7 @@ from genlab.training.report import Report
 from genlab.training.signals import Signals
 from genlab.training.starts import Starts
 from genlab.training.watch import Limit
-from genlab.workdir import configs, runs
+from genlab.workdir import configs, lock, paths, runs
 from genlab.workdir.checkpoint import Checkpoints
 from genlab.workdir.lines import append, write_atomically
 
@@ -40,6 +40,7 @@ def train(config: ConfigDict, workdir: str) -> None:
 
     Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
     """
+    folder = paths.of(workdir)
     settings.check_values(config)
     replicas = parallel.replicas(config.parallel)
     configs.refuse_another_run(config, workdir)
@@ -47,9 +48,8 @@ def train(config: ConfigDict, workdir: str) -> None:
     task = tasks.load(config, sets.spec)
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     limits = _limits(config, task, sets)
-    _make(folder := Path(workdir))
-    checkpoints = _checkpoints(config, folder)
-    with contextlib.closing(checkpoints):
+    _make(folder)
+    with lock.held(folder), contextlib.closing(_checkpoints(config, folder)) as checkpoints:
         starts = Starts(checkpoints, folder, task, sets, config)
         start = starts.first()
         if start.step >= config.train.steps:
@@ -71,21 +71,21 @@ def _limits(config: ConfigDict, task: Any, sets: data.Data) -> tuple[Limit, ...]
     return watch.limits(config.train, logged)
 
 
-def _make(workdir: Path) -> None:
+def _make(workdir: epath.Path) -> None:
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
+        paths.make_folder(workdir)
     except OSError as error:
         raise RunStopped(
             f"{workdir}: cannot be made ({error.strerror}); take another --workdir."
         ) from None
 
 
-def _checkpoints(config: ConfigDict, workdir: Path) -> Checkpoints:
+def _checkpoints(config: ConfigDict, workdir: epath.Path) -> Checkpoints:
     train = config.train
     return Checkpoints(str(workdir), train.best_metric, train.best_mode, train.keep, write=True)
 
 
-def _announce(config: ConfigDict, workdir: Path, start: Progress) -> Report:
+def _announce(config: ConfigDict, workdir: epath.Path, start: Progress) -> Report:
     """Writes what is known at the start: config.json, runs.jsonl, a resume."""
     report = Report(workdir, config.train.steps, start.step, config.train.tensorboard)
     if report.active:

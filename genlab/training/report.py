@@ -7,16 +7,16 @@ import os
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from tqdm import tqdm
 
 from genlab.errors import log
 from genlab.training.watch import Limit
-from genlab.workdir.lines import append
+from genlab.workdir.lines import Appended, append
 
 
 class Report:
@@ -25,8 +25,9 @@ class Report:
     metrics.jsonl holds only what config and step determine; speeds go to the bar and TensorBoard.
     """
 
-    def __init__(self, workdir: Path, steps: int, start: int, tensorboard: bool):
+    def __init__(self, workdir: epath.Path, steps: int, start: int, tensorboard: bool):
         self.workdir, self.steps, self.active = workdir, steps, jax.process_index() == 0
+        self.lines = Appended(workdir / "metrics.jsonl")
         self.board = _tensorboard(workdir) if tensorboard and self.active else None
         self.began, self.start, self.told = time.monotonic(), start, deque([-math.inf], 1)
         terminal = sys.stderr.isatty() and self.active
@@ -39,7 +40,7 @@ class Report:
             return
         values = {name: x for name, x in values.items() if not isinstance(x, list)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values}
-        append(self.workdir / "metrics.jsonl", line)
+        self.lines.add(line)
         if self.board:
             self.board.write_scalars(step, {f"{split}/{k}": v for k, v in values.items()})
         shown = {k: v for k, v in values.items() if "/" not in k}
@@ -81,8 +82,13 @@ class Report:
         if self.active:
             tqdm.write(text, sys.stderr)
 
+    def flush(self) -> None:
+        """Writes the lines that wait for a checkpoint."""
+        self.lines.flush()
+
     def close(self) -> None:
-        """Ends the bar and the event file."""
+        """Writes what waits, and ends the bar and the event file."""
+        self.flush()
         self.bar.close()
         if self.board:
             speed = (self.bar.n - self.start) / max(time.monotonic() - self.began, 1e-9)
@@ -90,7 +96,7 @@ class Report:
             self.board.close()
 
 
-def _tensorboard(workdir: Path) -> Any:
+def _tensorboard(workdir: epath.Path) -> Any:
     """A clu writer of event files, or None without TensorFlow, said once."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow's notice about it

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
 from genlab.data import splits as data
@@ -26,7 +26,7 @@ class Starts:
     """The starts that a workdir offers."""
 
     checkpoints: Checkpoints
-    workdir: Path
+    workdir: epath.Path
     task: Any
     sets: data.Data
     config: ConfigDict

@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from genlab.errors import RunStopped, UserError
 from genlab.state import Tree
+from genlab.workdir import paths
 
 
 def digest(state: Tree) -> str:
@@ -45,7 +45,7 @@ class Checkpoints:
         self, workdir: str, metric: str = "", mode: str = "min", keep: int = 1, write: bool = False
     ):
         self.workdir, self.metric = workdir, metric
-        self.folder = folder = Path(workdir).absolute() / "checkpoints"
+        self.folder = folder = paths.absolute(paths.of(workdir)) / "checkpoints"
         common = {"best_fn": lambda m: m[metric], "best_mode": mode} if metric else {}
         if write:
             kept: list[Any] = [policies.LatestN(keep)]
@@ -94,7 +94,7 @@ class Checkpoints:
     def _make_sure_of_room(self, state: Tree) -> None:
         """Raises OSError on a full or read-only disk, before Orbax's threads meet it."""
         wanted = sum(np.asarray(x).nbytes for x in jax.tree.leaves(state)) + 2**16
-        if jax.process_index() == 0 and hasattr(os, "posix_fallocate"):
+        if jax.process_index() == 0 and paths.is_local(self.folder):
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 os.posix_fallocate(file.fileno(), 0, wanted)
 
