@@ -25,16 +25,16 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 from ml_collections import ConfigDict  # noqa: E402
 
-from configs import common  # noqa: E402
+from genlab.config import smoke  # noqa: E402
+from genlab.tasks import autoregressive  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"  # real sets, where a checkout has them beside it
 
 
 def tiny_config() -> ConfigDict:
     """A PixelCNN small enough to compile in a second, on a few real digits."""
-    config = common.base()
-    common.autoregressive(config, common.of_pixels("masked.PixelCNN", kernel=3))
-    common.smoke(config)
+    config = autoregressive.config("masked.PixelCNN", kernel=3)
+    smoke(config)
     config.model.update(features=4, layers=1, first_kernel=3, head=4)
     config.likelihood.levels = 4
     config.data.update(train_split="train[:40]", valid_split="train[40:56]", eval_split="test[:20]")
