@@ -13,7 +13,7 @@ from genlab.errors import UserError
 from genlab.parallel import on_one_device
 from genlab.tasks.classifier import task as classifier
 from genlab.training import loop as train
-from genlab.training.report import counts
+from genlab.workdir.runs import counts
 from tests.conftest import ROOT
 from tests.helpers import classifier_config
 

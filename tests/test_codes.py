@@ -15,7 +15,7 @@ from genlab.nn import conv
 from genlab.parallel import on_one_device
 from genlab.tasks.autoencoder import densities
 from genlab.tasks.autoencoder.corruption import Corruption
-from genlab.training.report import counts
+from genlab.workdir.runs import counts
 from tests.conftest import ROOT
 from tests.helpers import code_config
 

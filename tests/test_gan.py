@@ -20,7 +20,7 @@ from genlab.parallel import on_one_device
 from genlab.tasks.gan import losses as adversarial
 from genlab.tasks.gan import task as gan
 from genlab.training import loop as train
-from genlab.training.report import counts
+from genlab.workdir.runs import counts
 from tests.conftest import ROOT
 
 # (trainable, total) of the generator and the discriminator, as the sources print them.

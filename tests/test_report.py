@@ -8,16 +8,16 @@ import numpy as np
 from PIL import Image
 
 from genlab.pictures import figures
-from genlab.training import report
+from genlab.workdir import lines, runs
 
 
 def test_trimming_removes_later_lines_and_a_torn_one(tmp_path):
     path = tmp_path / "metrics.jsonl"
     for step in (1, 2, 3):
-        report.append(path, {"step": step, "nll": 0.1 * step})
+        lines.append(path, {"step": step, "nll": 0.1 * step})
     whole = path.read_text().splitlines(keepends=True)
     path.write_text("".join(whole) + '{"step": 4, "nl')
-    report.trim(path, 2)
+    lines.trim(path, 2)
     assert path.read_text() == "".join(whole[:2])
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
 
@@ -25,12 +25,12 @@ def test_trimming_removes_later_lines_and_a_torn_one(tmp_path):
 def test_lines_keep_every_bit_of_a_number(tmp_path):
     path = tmp_path / "x.jsonl"
     value = float(np.float32(0.1)) / 3
-    report.append(path, {"step": 0, "x": value})
+    lines.append(path, {"step": 0, "x": value})
     assert json.loads(path.read_text())["x"] == value
 
 
 def test_parameters_are_counted_by_player_and_kind():
-    found = report.counts({"g": {"w": np.zeros((3, 4))}, "d": np.zeros(5)}, {"g": np.zeros(2)})
+    found = runs.counts({"g": {"w": np.zeros((3, 4))}, "d": np.zeros(5)}, {"g": np.zeros(2)})
     assert found["g"] == {"trainable": 12, "other": 2, "total": 14}
     assert found["d"] == {"trainable": 5, "other": 0, "total": 5}
 

@@ -12,7 +12,7 @@ from genlab.modes import evaluate as modes
 from genlab.modes import sweep
 from genlab.pictures import figures
 from genlab.training import loop as train
-from genlab.training import report
+from genlab.workdir import lines as json_lines
 from tests.conftest import tiny_config
 
 RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
@@ -26,7 +26,7 @@ def counted(monkeypatch):
     def evaluate(config, folder):
         value = 100 * config.optim.learning_rate + config.seed
         line = {"step": config.train.steps, "nll": value, "kl_per_dim": [1.0], "protocol": {}}
-        report.append(Path(folder) / "eval.jsonl", line)
+        json_lines.append(Path(folder) / "eval.jsonl", line)
 
     def run(config, folder):
         Path(folder).mkdir(parents=True, exist_ok=True)

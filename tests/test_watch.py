@@ -9,8 +9,8 @@ import pytest
 from genlab import restore
 from genlab.errors import RunStopped, UserError
 from genlab.training import loop as train
-from genlab.training import report
-from genlab.training.watch import Bound, Watch
+from genlab.training.watch import Limit, exceeded
+from genlab.workdir import lines as json_lines
 
 
 def watched(config, **bound):
@@ -21,17 +21,23 @@ def watched(config, **bound):
 
 
 def events(workdir, kind):
-    return [e for e in report.read_lines(workdir / "events.jsonl") if e["event"] == kind]
+    return [e for e in json_lines.read_lines(workdir / "events.jsonl") if e["event"] == kind]
 
 
-def test_patience_counts_lines_on_end_and_a_warning_is_said_once():
-    watch = Watch((Bound("x", low=1.0, patience=2), Bound("y", high=9.0, action="stop")), {})
-    seen = [[b.metric for b, _ in watch.left("valid", {"x": x, "y": 0})] for x in (0, 5, 0, 0, 0)]
+def test_patience_counts_lines_in_a_row_and_a_warning_is_said_once():
+    limits = (Limit("x", low=1.0, patience=2), Limit("y", high=9.0, action="stop"))
+    outside, seen = {}, []
+    for x in (0, 5, 0, 0, 0):
+        outside, alarms = exceeded(limits, outside, "valid", {"x": x, "y": 0})
+        seen.append([limit.metric for limit, _ in alarms])
     assert seen == [[], [], [], ["x"], []]
-    watch.outside.clear()
-    left = [watch.left("valid", {"x": 0.0, "y": float("nan")}) for _ in range(2)]
-    assert [[b.action for b, _ in each] for each in left] == [["stop"], ["warn", "stop"]]
-    assert watch.left("train", {"x": 0.0, "y": 0.0}) == [] and watch.left("valid", None) == []
+    outside, seen = {}, []
+    for _ in range(2):
+        outside, alarms = exceeded(limits, outside, "valid", {"x": 0.0, "y": float("nan")})
+        seen.append([limit.action for limit, _ in alarms])
+    assert seen == [["stop"], ["warn", "stop"]]
+    assert exceeded(limits, outside, "train", {"x": 0.0, "y": 0.0}) == (outside, [])
+    assert exceeded(limits, outside, "valid", None) == (outside, [])
 
 
 def test_a_warning_names_step_and_metric_and_training_goes_on(config, tmp_path):
@@ -68,7 +74,7 @@ def test_a_rollback_goes_back_to_the_best_with_other_numbers_and_resumes_bit_for
     assert all(same)
     pairs = zip(*(jax.tree.leaves(each.params) for each in (a, first)), strict=True)
     assert not all(np.array_equal(x, y) for x, y in pairs)
-    lines = report.read_lines(tmp_path / "a" / "metrics.jsonl")
+    lines = json_lines.read_lines(tmp_path / "a" / "metrics.jsonl")
     assert [line["step"] for line in lines if line["split"] == "train"] == [1, 2, 3, 4, 5, 6]
 
 
@@ -81,7 +87,7 @@ def test_a_rollback_goes_back_to_the_best_with_other_numbers_and_resumes_bit_for
         ({"patience": 0}, "patience=0: take 1 or more"),
     ],
 )
-def test_a_bound_that_cannot_be_is_one_line(config, tmp_path, bound, told):
+def test_a_limit_that_cannot_be_is_one_line(config, tmp_path, bound, told):
     with pytest.raises(UserError, match=told):
         train.train(watched(config, **bound), str(tmp_path))
 

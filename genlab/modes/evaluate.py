@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +17,8 @@ from genlab.modes import compare_samples
 from genlab.modes.compare_samples import Comparison
 from genlab.pictures import figures
 from genlab.task import Task
-from genlab.training import report
+from genlab.workdir import lines as json_lines
+from genlab.workdir import paths
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def evaluate_run(config: ConfigDict, workdir: str) -> None:
         raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
     found = measure(model, sets, config)
     if jax.process_index() == 0:
-        report.append(Path(workdir) / "eval.jsonl", found.line())
+        json_lines.append(paths.of(workdir) / "eval.jsonl", found.line())
         for name, picture in (found.comparison.pictures if found.comparison else {}).items():
-            figures.save(Path(workdir) / "figures" / f"{name}.png", picture)
+            figures.save(paths.of(workdir) / "figures" / f"{name}.png", picture)
         tell(found, model.task)
 
 

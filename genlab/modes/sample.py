@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 
 from genlab.model import restore
 from genlab.pictures import figures
+from genlab.workdir import paths
 
 
 def sample(config: ConfigDict, workdir: str) -> None:
@@ -18,9 +18,10 @@ def sample(config: ConfigDict, workdir: str) -> None:
     model = restore(workdir, config.eval.step, config.eval.weights).with_config(config)
     began = time.monotonic()
     images = model.sample(jax.random.key(config.sample.seed), config.sample.count, progress=True)
-    folder, name = Path(workdir) / "samples", file_name(config, model.step)
+    folder, name = paths.of(workdir) / "samples", file_name(config, model.step)
     figures.save_grid(folder / f"{name}.png", images)
-    np.savez_compressed(folder / f"{name}.npz", images=images)
+    with (folder / f"{name}.npz").open("wb") as file:
+        np.savez_compressed(file, images=images)
     seconds = time.monotonic() - began
     print(f"{len(images)} samples in {seconds:.1f} s, compilation included")
     print(f"grid: {folder / name}.png\nu8 array 'images': {folder / name}.npz")

@@ -11,7 +11,7 @@ from genlab import task as tasks
 from genlab.data import splits
 from genlab.state import Tree
 from genlab.task import Spec
-from genlab.training import report
+from genlab.workdir import runs
 
 CLASSES = 10  # assumed of data that is not read
 
@@ -20,7 +20,7 @@ def summary(config: ConfigDict, workdir: str) -> None:
     """Prints the parameters of each player, by layer: trainable, other, total."""
     spec = spec_of(config)
     state = tasks.abstract_state(tasks.load(config, spec), spec)
-    sizes = report.counts(state.params, state.stats)
+    sizes = runs.counts(state.params, state.stats)
     for player, params in state.params.items():
         print(f"\n{player}")
         for tree in (params, state.stats.get(player)):

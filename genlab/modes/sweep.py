@@ -11,6 +11,7 @@ workdir under the sweep's; a finished run is not repeated, so the same command g
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import re
 import statistics
@@ -21,6 +22,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as configs
@@ -30,8 +32,9 @@ from genlab.modes import evaluate
 from genlab.pictures import figures
 from genlab.task import Samples
 from genlab.training import loop as train
-from genlab.training import report
 from genlab.workdir import configs as run_configs
+from genlab.workdir import lines as json_lines
+from genlab.workdir import paths
 from genlab.workdir.checkpoint import Checkpoints
 
 BASE = "config"  # the key of a point that names a config to start from
@@ -107,7 +110,7 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
     results: list[Result] = []
     for number, (point, own) in enumerate(prepared, 1):
         log.info("run %d of %d: %s", number, len(runs), name(point))
-        folder = str(Path(workdir) / name(point))
+        folder = str(paths.of(workdir) / name(point))
         try:
             found = _run(own, folder)
         except RunStopped as error:
@@ -119,10 +122,10 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
                 return
             results.append(Result(point, found))
         jax.clear_caches()  # programs of other shapes would pile up
-        write(Path(workdir), results, metrics)
-    _draw_curves(Path(workdir), results, metrics)
-    _draw_samples(Path(workdir), results)
-    print((Path(workdir) / "table.md").read_text(), end="")
+        write(paths.of(workdir), results, metrics)
+    _draw_curves(paths.of(workdir), results, metrics)
+    _draw_samples(paths.of(workdir), results)
+    print((paths.of(workdir) / "table.md").read_text(), end="")
 
 
 def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
@@ -130,7 +133,7 @@ def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
     signal stopped it on its way."""
 
     def evaluated() -> dict[str, Any] | None:
-        lines = report.read_lines(Path(folder) / "eval.jsonl")
+        lines = json_lines.read_lines(paths.of(folder) / "eval.jsonl")
         done = [line for line in lines if line["step"] == config.train.steps]
         return done[-1] if done else None
 
@@ -162,7 +165,7 @@ def moments(values: list[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> None:
+def write(workdir: epath.Path, results: list[Result], metrics: tuple[str, ...]) -> None:
     """table.csv (mean and deviation over seeds), table.md of the metrics that the experiment names,
     else of all, and figures/sweep.png."""
     groups = grouped(results)
@@ -191,14 +194,14 @@ def write(workdir: Path, results: list[Result], metrics: tuple[str, ...]) -> Non
     table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines]]
     notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
     text = "\n".join(table) + "\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
-    report.write_atomically(workdir / "table.md", text)
-    with (workdir / "table.csv").open("w", newline="") as file:
-        both = [x for n in names for x in (n, f"{n}_deviation")]
-        csv.writer(file).writerows([[*keys, "runs", *both], *rows])
+    json_lines.write_atomically(workdir / "table.md", text)
+    both = [x for n in names for x in (n, f"{n}_deviation")]
+    csv.writer(sheet := io.StringIO()).writerows([[*keys, "runs", *both], *rows])
+    json_lines.write_atomically(workdir / "table.csv", sheet.getvalue())
     _draw(workdir, groups, shown)
 
 
-def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[str]) -> None:
+def _draw(workdir: epath.Path, groups: list[tuple[Point, list[Result]]], shown: list[str]) -> None:
     """The first swept key along x; a line for each setting of the others."""
     seeds_only = not groups[0][0]
     points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
@@ -215,12 +218,12 @@ def _draw(workdir: Path, groups: list[tuple[Point, list[Result]]], shown: list[s
     _compare(points, x, workdir / "figures" / "sweep.png")
 
 
-def _draw_curves(workdir: Path, results: list[Result], shown: tuple[str, ...]) -> None:
+def _draw_curves(workdir: epath.Path, results: list[Result], shown: tuple[str, ...]) -> None:
     """figures/curves.png: over the steps, of the validation split, for the first run of each
     setting; of the metrics that training measures."""
     points: dict[str, dict[str, list[tuple[Any, float, float]]]] = {m: {} for m in shown}
     for point, members in grouped(results):
-        lines = report.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
+        lines = json_lines.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
         title = ", ".join(map(str, point.values()))
         for metric in shown:
             found = [
@@ -231,7 +234,7 @@ def _draw_curves(workdir: Path, results: list[Result], shown: tuple[str, ...]) -
     _compare(measured, "step", workdir / "figures" / "curves.png")
 
 
-def _compare(points: dict[str, Any], x: str, path: Path) -> None:
+def _compare(points: dict[str, Any], x: str, path: epath.Path) -> None:
     if any(spots for lines in points.values() for spots in lines.values()):
         figures.save(path, figures.Comparison(points, x, {}))
 
@@ -243,7 +246,7 @@ def _short(point: Point) -> list[str]:
     return [f"{key.split('.')[-1]} = {value}" for key, value in point.items()]
 
 
-def _draw_samples(workdir: Path, results: list[Result]) -> None:
+def _draw_samples(workdir: epath.Path, results: list[Result]) -> None:
     """figures/samples.png: samples of the first run of each setting, where it samples, by the same
     noise where networks allow; and what else their tasks put side by side."""
     sheets: dict[str, list[tuple[str, np.ndarray]]] = {}

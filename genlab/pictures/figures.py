@@ -5,13 +5,16 @@ Plain grids of images are written pixel for pixel, without matplotlib.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
+from etils import epath
 from PIL import Image
+
+from genlab.workdir import paths
 
 GAP = 2  # pixels between images of a grid
 SMALL = 96  # images below this side are enlarged by a whole factor, so that pixels stay square
@@ -37,28 +40,34 @@ def grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
     return sheet.repeat(factor, 0).repeat(factor, 1)
 
 
-def save_grid(path: Path, images: np.ndarray, columns: int = 0) -> np.ndarray:
+def save_grid(path: epath.Path, images: np.ndarray, columns: int = 0) -> np.ndarray:
     """Writes a grid as PNG and returns it."""
     sheet = grid(images, columns)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)
+    with _written(path) as file:
+        Image.fromarray(sheet).save(file, "PNG")
     return sheet
 
 
-def save_animation(path: Path, frames: Sequence[Path]) -> None:
+def save_animation(path: epath.Path, frames: Sequence[epath.Path]) -> None:
     """Writes PNG files of one size as a GIF that rests on the last."""
-    images = [Image.open(frame).convert("P") for frame in frames]
+    images = [Image.open(io.BytesIO(frame.read_bytes())).convert("P") for frame in frames]
     times = [400] * (len(images) - 1) + [2500]  # milliseconds
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images[0].save(path, save_all=True, append_images=images[1:], duration=times, loop=0)
+    with _written(path) as file:
+        images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
 
 
-def save(path: Path, picture: Any) -> np.ndarray:
+def save(path: epath.Path, picture: Any) -> np.ndarray:
     """Writes a picture as PNG and returns it, u8[h,w,3]."""
     figure = picture.draw()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
-    return np.asarray(Image.open(path).convert("RGB"))
+    with _written(path) as file:
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.1)
+    return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
+
+
+def _written(path: epath.Path) -> IO[Any]:
+    """The file, open for writing, in a folder that is made if need be."""
+    paths.make_folder(path.parent)
+    return path.open("wb")
 
 
 def _canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,7 +11,8 @@ from genlab.data import splits as data
 from genlab.model import Model
 from genlab.pictures import figures
 from genlab.task import SHEET
-from genlab.training import report
+from genlab.workdir import lines as json_lines
+from genlab.workdir import paths
 
 
 def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
@@ -26,17 +26,17 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
     images = model.task.progress(model, batch, key)
     if images is None:
         return
-    path = Path(model.workdir) / "samples" / f"step_{model.step:08d}.png"
+    path = paths.of(model.workdir) / "samples" / f"step_{model.step:08d}.png"
     yield "samples", figures.save_grid(path, images)
 
 
 def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     """Writes figures/: those of the family on images of a split, the loss curves, and a GIF of the
     progress sheets; yields (name, u8[h,w,3])."""
-    workdir = Path(model.workdir)
+    workdir = paths.of(model.workdir)
     key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
     pictures = model.task.pictures(model, split, key)
-    lines, metric = report.read_lines(workdir / "metrics.jsonl"), model.task.headline
+    lines, metric = json_lines.read_lines(workdir / "metrics.jsonl"), model.task.headline
     label = model.task.units.get(metric, "")
     pictures["loss"] = figures.Curves(lines, (metric,), f"{metric} ({label})" if label else metric)
     for name, picture in pictures.items():

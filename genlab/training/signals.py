@@ -1,36 +1,45 @@
-"""SIGTERM (a preempted job) and Ctrl-C: noted, so that the loop can save and leave."""
+"""Signals that ask a run to stop: noted, so that the loop can save and leave.
+
+SIGTERM comes from schedulers, SIGUSR1 from `sbatch --signal`, SIGUSR2 from submitit, SIGINT from
+Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 
+NOTED = (signal.SIGTERM, signal.SIGINT)
 
-@dataclass
+
 class Signals:
-    """number: the signal that came, if one did. The second Ctrl-C interrupts at once."""
+    """The signals that have come, oldest first. The second Ctrl-C interrupts at once."""
 
-    number: int | None = None
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    @property
+    def number(self) -> int | None:
+        """The first signal, if any has come."""
+        return self._numbers[0] if self._numbers else None
 
     @contextlib.contextmanager
-    def noted(self) -> Iterator[None]:
+    def noted(self) -> Iterator[Signals]:
         """Takes the signals, and gives them back at the end."""
         if jax.process_count() > 1:
-            yield  # jax.distributed tells all hosts at the same step
+            yield self  # jax.distributed tells all hosts at the same step
             return
-
-        def note(number: int, _: Any) -> None:
-            self.number = number
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._note) for number in NOTED}
         try:
-            yield
+            yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _note(self, number: int, _: Any) -> None:
+        self._numbers.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)

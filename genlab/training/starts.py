@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
 from genlab.data import splits as data
 from genlab.errors import RunStopped
-from genlab.state import State
 from genlab.task import abstract_state
-from genlab.training import report
 from genlab.training.compiled import initial_state, initialised_from
+from genlab.training.progress import CARRIED, Progress
+from genlab.workdir import lines as json_lines
 from genlab.workdir.checkpoint import Checkpoints
-
-
-@dataclass(frozen=True)
-class Start:
-    """state: on the host.  window: metrics since the last line.  best: step and value of the best
-    validation.  outside: see `genlab/training/watch.py`.  Beyond step 0 it is a checkpoint."""
-
-    state: State
-    step: int = 0
-    window: dict[str, list[float]] = field(default_factory=dict)
-    best: dict[str, float] = field(default_factory=dict)
-    outside: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,26 +26,26 @@ class Starts:
     """The starts that a workdir offers."""
 
     checkpoints: Checkpoints
-    workdir: Path
+    workdir: epath.Path
     task: Any
     sets: data.Data
     config: ConfigDict
 
-    def first(self) -> Start:
+    def first(self) -> Progress:
         """The newest checkpoint, or a fresh state; trims lines written after it."""
         steps = self.checkpoints.manager.all_steps()
         if jax.process_index() == 0:
-            report.trim(self.workdir / "metrics.jsonl", max(steps, default=-1))
-            report.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
+            json_lines.trim(self.workdir / "metrics.jsonl", max(steps, default=-1))
+            json_lines.trim(self.workdir / "events.jsonl", math.inf)  # what happened, happened
         if not steps:
             state = initial_state(self.task, self.sets, self.config.seed)
-            return Start(initialised_from(state, self.config.train.init_from))
+            return Progress(initialised_from(state, self.config.train.init_from))
         newest, last = self._read(max(steps)), self._last_rollback()
         if int(newest.state.attempt) < last["attempt"]:  # killed before its first checkpoint
             return self._back(last["to"], last["attempt"])
         return newest
 
-    def after_rollback(self, step: int, attempt: int) -> Start:
+    def after_rollback(self, step: int, attempt: int) -> Progress:
         """The best checkpoint, as the start of that attempt: with other random numbers.
 
         Raises: RunStopped if there is none, or `train.max_attempts` have been made.
@@ -71,26 +59,25 @@ class Starts:
             )
         if jax.process_index() == 0:  # noted first: a kill from here on resumes as this attempt
             note = {"event": "rollback", "step": step, "to": best, "attempt": attempt}
-            report.append(self.workdir / "events.jsonl", note)
+            json_lines.append(self.workdir / "events.jsonl", note)
         return self._back(best, attempt)
 
-    def _back(self, to: int, attempt: int) -> Start:
+    def _back(self, to: int, attempt: int) -> Progress:
         """A checkpoint as the start of that attempt; what came after it is removed."""
         for step in self.checkpoints.manager.all_steps():
             if step > to:
                 self.checkpoints.manager.delete(step)
         if jax.process_index() == 0:
-            report.trim(self.workdir / "metrics.jsonl", to)
+            json_lines.trim(self.workdir / "metrics.jsonl", to)
         found = self._read(to)
         state = found.state.replace(attempt=np.int32(attempt))
         return dataclasses.replace(found, state=state)
 
     def _last_rollback(self) -> dict[str, Any]:
-        lines = report.read_lines(self.workdir / "events.jsonl")
+        lines = json_lines.read_lines(self.workdir / "events.jsonl")
         return ([line for line in lines if line["event"] == "rollback"] or [{"attempt": 0}])[-1]
 
-    def _read(self, step: int) -> Start:
+    def _read(self, step: int) -> Progress:
         state = self.checkpoints.restore(step, abstract_state(self.task, self.sets.spec))
         about = self.checkpoints.about(step)
-        kept = {key: about.get(key, {}) for key in ("window", "best", "outside")}
-        return Start(state, step, **kept)
+        return Progress(state, step, **{name: about.get(name, {}) for name in CARRIED}, saved=step)

@@ -1,4 +1,4 @@
-"""Metrics watched during training, and what happens when one leaves its bounds."""
+"""Metrics watched during training, and what happens when one leaves its limits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from genlab.errors import UserError, hint
 
 ACTIONS = ("warn", "stop", "rollback")  # mildest first
 
+Known = dict[str, Callable[[], Collection[str]]]  # for each split, what names its metrics
+Outside = dict[str, int]  # for how many lines in a row each metric has been out of its limits
+
 
 @dataclass(frozen=True)
-class Bound:
-    """A metric of a split that should stay from `low` to `high`; `action` is taken when it has not
-    for `patience` lines on end."""
+class Limit:
+    """A metric of a split that should stay between `low` and `high`.
+
+    After `patience` lines in a row outside them, `action` is taken.
+    """
 
     metric: str
     low: float = -math.inf
@@ -29,59 +34,58 @@ class Bound:
     def told(self, value: float, step: int) -> str:
         """What happened, in words."""
         far = f"below {self.low:g}" if value < self.low else f"above {self.high:g}"
-        lines = f" for {self.patience} lines on end" if self.patience > 1 else ""
+        lines = f" for {self.patience} lines in a row" if self.patience > 1 else ""
         return f"{self.metric} of {self.split} is {value:.4g} at step {step}, {far}{lines}"
 
 
-def bounds(train: ConfigDict, known: dict[str, Callable[[], Collection[str]]]) -> tuple[Bound, ...]:
-    """The bounds of `train.watch`; known: for each split, a function that names its metrics.
+Alarm = tuple[Limit, float]  # a limit, and the value that was outside it
+
+
+def limits(train: ConfigDict, known: Known) -> tuple[Limit, ...]:
+    """The limits of `train.watch`.
 
     Raises: UserError for a metric, a field or an action that does not exist.
     """
-    found, names = [], [f.name for f in fields(Bound)]
-    for metric, section in train.watch.items():
-        for key in section:
-            if key not in names[1:]:
-                near = hint(key, names[1:])
-                raise UserError(f"train.watch.{metric}.{key}: no such key.{near}")
-        bound = Bound(metric, **section)
-        for key, value, among in (
-            ("split", bound.split, known),
-            ("action", bound.action, ACTIONS),
-        ):
-            if value not in among:
-                near = hint(value, among)
-                raise UserError(f"train.watch.{metric}.{key}: {value!r}?{near}")
-        names_there = known[bound.split]()
-        if metric not in names_there:
-            near = hint(metric, names_there)
-            raise UserError(f"train.watch: no metric {metric!r} of {bound.split}.{near}")
-        if bound.patience < 1:
-            raise UserError(f"train.watch.{metric}.patience={bound.patience}: take 1 or more.")
-        if bound.action == "rollback" and not train.best_metric:
-            raise UserError(f"train.watch.{metric}: rollback needs train.best_metric to go back to")
-        found.append(bound)
-    return tuple(found)
+    return tuple(_limit(metric, section, train, known) for metric, section in train.watch.items())
 
 
-@dataclass
-class Watch:
-    """outside: for how many lines on end each metric has been out of its bounds; saved with every
-    checkpoint, so that a resumed run acts as an uninterrupted one would have."""
+def _limit(metric: str, section: ConfigDict, train: ConfigDict, known: Known) -> Limit:
+    where, names = f"train.watch.{metric}", [f.name for f in fields(Limit)][1:]
+    for key in section:
+        if key not in names:
+            raise UserError(f"{where}.{key}: no such key.{hint(key, names)}")
+    limit = Limit(metric, **section)
+    for key, value, among in (("split", limit.split, known), ("action", limit.action, ACTIONS)):
+        if value not in among:
+            raise UserError(f"{where}.{key}: {value!r}?{hint(value, among)}")
+    metrics = known[limit.split]()
+    if metric not in metrics:
+        near = hint(metric, metrics)
+        raise UserError(f"train.watch: no metric {metric!r} of {limit.split}.{near}")
+    if limit.patience < 1:
+        raise UserError(f"{where}.patience={limit.patience}: take 1 or more.")
+    if limit.action == "rollback" and not train.best_metric:
+        raise UserError(f"{where}: rollback needs train.best_metric to go back to")
+    return limit
 
-    bounds: tuple[Bound, ...]
-    outside: dict[str, int]
 
-    def left(self, split: str, found: dict[str, Any] | None) -> list[tuple[Bound, float]]:
-        """The bounds whose patience ended with these numbers, what outweighs the others last."""
-        ended = []
-        for bound in self.bounds:
-            if not found or bound.split != split:
-                continue
-            value = float(found[bound.metric])
-            inside = bound.low <= value <= bound.high
-            count = 0 if inside else self.outside.get(bound.metric, 0) + 1
-            self.outside[bound.metric] = count
-            if count == bound.patience or (count > bound.patience and bound.action != "warn"):
-                ended.append((bound, value))
-        return sorted(ended, key=lambda each: ACTIONS.index(each[0].action))
+def exceeded(
+    limits: tuple[Limit, ...], outside: Outside, split: str, numbers: dict[str, Any] | None
+) -> tuple[Outside, list[Alarm]]:
+    """What a line of metrics does to the counts of `outside`, and the limits whose patience it
+    ended, the mildest action first.
+
+    The counts are saved with every checkpoint, so that a resumed run acts as an uninterrupted one
+    would have.
+    """
+    alarms = []
+    for limit in limits:
+        if not numbers or limit.split != split:
+            continue
+        value = float(numbers[limit.metric])
+        inside = limit.low <= value <= limit.high
+        count = 0 if inside else outside.get(limit.metric, 0) + 1
+        outside = {**outside, limit.metric: count}
+        if count == limit.patience or (count > limit.patience and limit.action != "warn"):
+            alarms.append((limit, value))
+    return outside, sorted(alarms, key=lambda alarm: ACTIONS.index(alarm[0].action))

@@ -1,18 +1,21 @@
 """Saving and restoring through Orbax, with checks that Orbax leaves to us.
 
 A checkpoint is one composite: `state`, and `about` (the state's SHA-256, the config, versions and
-what else a resumed run needs). Orbax restores a flipped bit or another dtype without a word, so
-every restored state is compared with its target and with its digest.
+what else a resumed run needs, under a seal of its own). Orbax restores a flipped bit or another
+dtype without a word, so every restored state is compared with its target and with its digest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import gc
+import io
+import json
+import logging as logs
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,16 +26,8 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from genlab.errors import RunStopped, UserError
 from genlab.state import Tree
-
-
-def digest(state: Tree) -> str:
-    """SHA-256 over the path, dtype, shape and bytes of every array of a host state."""
-    sha = hashlib.sha256()
-    for path, x in jax.tree_util.tree_leaves_with_path(state):
-        x = np.asarray(x)
-        sha.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
-        sha.update(np.ascontiguousarray(x).tobytes())
-    return sha.hexdigest()
+from genlab.workdir import digests, paths
+from genlab.workdir.digests import digest, shapes
 
 
 class Checkpoints:
@@ -45,7 +40,7 @@ class Checkpoints:
         self, workdir: str, metric: str = "", mode: str = "min", keep: int = 1, write: bool = False
     ):
         self.workdir, self.metric = workdir, metric
-        self.folder = folder = Path(workdir).absolute() / "checkpoints"
+        self.folder = folder = paths.absolute(paths.of(workdir)) / "checkpoints"
         common = {"best_fn": lambda m: m[metric], "best_mode": mode} if metric else {}
         if write:
             kept: list[Any] = [policies.LatestN(keep)]
@@ -66,9 +61,10 @@ class Checkpoints:
         else:
             with _quiet():
                 options = ocp.CheckpointManagerOptions(read_only=True, **common)
+        self._check_metrics()
         handlers = {"state": ocp.StandardCheckpointHandler(), "about": ocp.JsonCheckpointHandler()}
         try:
-            with _quiet():
+            with _quiet(logging.FATAL):
                 self.manager = ocp.CheckpointManager(
                     folder, options=options, item_handlers=handlers
                 )
@@ -83,7 +79,7 @@ class Checkpoints:
         step = int(state.step)
         if step in self.manager.all_steps():
             return
-        about = about | {"sha256": digest(state)}
+        about = digests.sealed(about | {"sha256": digest(state), "metrics": metrics or {}})
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(_as_dict(state)), about=ocp.args.JsonSave(about)
         )
@@ -94,7 +90,7 @@ class Checkpoints:
     def _make_sure_of_room(self, state: Tree) -> None:
         """Raises OSError on a full or read-only disk, before Orbax's threads meet it."""
         wanted = sum(np.asarray(x).nbytes for x in jax.tree.leaves(state)) + 2**16
-        if jax.process_index() == 0 and hasattr(os, "posix_fallocate"):
+        if jax.process_index() == 0 and paths.is_local(self.folder):
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 os.posix_fallocate(file.fileno(), 0, wanted)
 
@@ -121,45 +117,61 @@ class Checkpoints:
 
     def about(self, step: int) -> dict[str, Any]:
         """What was written beside the state of that step."""
-        return self._read(step, about=ocp.args.JsonRestore()).about
+        about = self._read(step, about=ocp.args.JsonRestore()).about
+        if not isinstance(about, dict) or "sha256" not in about or not digests.intact(about):
+            raise UserError(self._damaged(step, "what is said about it has changed"))
+        return about
 
     def restore(self, step: int, target: Tree) -> Tree:
         """The state of that step as host arrays, in the structure of `target`.
 
         Raises: UserError if it is damaged, or of another model.
         """
-        shapes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-        wanted, found = _shapes(_as_dict(shapes)), _shapes(self._tree(step))
+        blank = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+        wanted, found = shapes(_as_dict(blank)), shapes(self._tree(step))
         if wanted != found:
             name = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
             raise UserError(
                 f"{self.workdir}: checkpoint {step} is of another model: {name[0]} is"
                 f" {found.get(name[0], 'absent')} there, {wanted.get(name[0], 'absent')} here."
             )
-        items = self._read(
-            step, state=ocp.args.StandardRestore(_as_dict(shapes)), about=ocp.args.JsonRestore()
-        )
+        items = self._read(step, state=ocp.args.StandardRestore(_as_dict(blank)))
         state = type(target)(**items.state)
-        if digest(state) != items.about["sha256"]:
+        if digest(state) != self.about(step)["sha256"]:
             raise UserError(self._damaged(step, "its digest does not match"))
         return state
 
+    def _check_metrics(self) -> None:
+        """Raises UserError for metrics that do not say what was saved: Orbax reads them to find
+        the best, and takes whatever it finds."""
+        for file in self.folder.glob("[0-9]*/metrics/metrics"):
+            step = file.parent.parent
+            try:
+                metrics = json.loads(file.read_text())
+                about = json.loads((step / "about" / "metadata").read_text())
+                whole = about.get("metrics", metrics) == metrics
+            except (OSError, ValueError, AttributeError):
+                whole = False
+            if not whole and step.name.isdigit():
+                raise UserError(self._damaged(int(step.name), "its metrics do not match"))
+
     def _tree(self, step: int) -> Tree:
         try:
-            with _quiet():
+            with _silent():
                 return self.manager.item_metadata(step).state.tree
         except Exception as error:  # Orbax and TensorStore raise many kinds
             raise UserError(self._damaged(step, type(error).__name__)) from error
 
     def _read(self, step: int, **items: Any) -> Any:
         try:
-            with _quiet():
+            with _silent():
                 return self.manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:
             raise UserError(self._damaged(step, type(error).__name__)) from error
 
     def _damaged(self, step: int, why: str) -> str:
-        others = [str(s) for s in self.manager.all_steps() if s != step]
+        steps = sorted(int(p.name) for p in self.folder.glob("[0-9]*") if p.name.isdigit())
+        others = [str(s) for s in steps if s != step]
         rest = f"the others are {', '.join(others)}" if others else "there is no other"
         return (
             f"{self.workdir}/checkpoints/{step} is damaged ({why}); move it away to go on from"
@@ -193,24 +205,31 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(least: int = logging.ERROR) -> Iterator[None]:
     """Orbax warns, at length, of what its options imply."""
     loudness = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(least)
     try:
         yield
     finally:
         logging.set_verbosity(loudness)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """As `_quiet`; and of many arrays that cannot be read only the first is told, by its
+    exception: TensorStore's threads print what they find after it."""
+    asyncio_log = logs.getLogger("asyncio")
+    with _quiet(logging.FATAL), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            yield
+        except Exception:
+            asyncio_log.disabled = True
+            time.sleep(0.2)  # for reads under way
+            gc.collect()  # asyncio tells of exceptions that nobody asked for when it forgets them
+            asyncio_log.disabled = False
+            raise
+
+
 def _as_dict(state: Tree) -> dict[str, Tree]:
     return {name: getattr(state, name) for name in state.__dataclass_fields__}
-
-
-def _shapes(tree: Tree) -> dict[str, str]:
-    """{'params.model.kernel': 'float32[3,3]'}: the leaves, however the containers are spelled."""
-    return {
-        ".".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path):
-            f"{np.dtype(x.dtype)}{list(x.shape)}"
-        for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    }  # fmt: skip

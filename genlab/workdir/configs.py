@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from genlab.config import complete, flat
 from genlab.errors import UserError, log
+from genlab.workdir import paths
 
 
 def to_json(config: ConfigDict) -> str:
@@ -38,7 +38,7 @@ def read(workdir: str) -> ConfigDict:
 
     Raises: UserError if the workdir has none.
     """
-    path = Path(workdir) / "config.json"
+    path = paths.of(workdir) / "config.json"
     try:
         config = from_json(path.read_text())
     except OSError:
@@ -80,10 +80,11 @@ def identity_differences(old: ConfigDict, new: ConfigDict) -> list[str]:
 
 def refuse_another_run(config: ConfigDict, workdir: str) -> None:
     """A workdir with checkpoints goes on as the run it is, or not at all."""
-    if not (Path(workdir) / "config.json").exists():
+    folder = paths.of(workdir)
+    if not (folder / "config.json").exists():
         return
     differing = identity_differences(read(workdir), config)
-    if differing and any((Path(workdir) / "checkpoints").glob("[0-9]*")):
+    if differing and any((folder / "checkpoints").glob("[0-9]*")):
         raise UserError(
             f"{workdir} holds another run ({'; '.join(differing)});"
             " take those values or another workdir."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
@@ -10,7 +9,8 @@ import numpy as np
 
 from genlab.pictures import codes
 from genlab.pictures.figures import Curves, Picture
-from genlab.training import report
+from genlab.workdir import lines as json_lines
+from genlab.workdir import paths
 
 if TYPE_CHECKING:
     from genlab.model import Model
@@ -23,7 +23,7 @@ CURVES = {
 
 def of_run(model: Model, ends: jax.Array, on_sphere: bool) -> dict[str, Picture]:
     """Images generated between pairs of latents f32[2P,d], and curves of both players."""
-    every = report.read_lines(Path(model.workdir) / "metrics.jsonl")
+    every = json_lines.read_lines(paths.of(model.workdir) / "metrics.jsonl")
     lines = [line for line in every if line["split"] == "train"]
     between = codes.between(model, np.asarray(ends), on_sphere)
     return between | {name: Curves(lines, *what) for name, what in CURVES.items()}

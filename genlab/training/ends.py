@@ -1,0 +1,65 @@
+"""The ways in which a run ends."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import jax
+from etils import epath
+
+from genlab.errors import RunStopped
+from genlab.training.report import Report
+from genlab.training.signals import Signals
+from genlab.workdir.checkpoint import Checkpoints
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Each waits for what is being saved, and says how the run ended and where it stands."""
+
+    workdir: epath.Path
+    checkpoints: Checkpoints
+    report: Report
+    signals: Signals
+
+    def asked(self, step: int) -> bool:
+        """Whether a signal asks the run to stop at this step; the same on all hosts."""
+        if jax.process_count() > 1:
+            return self.checkpoints.reached_preemption(step)
+        return self.signals.number is not None
+
+    def finished(self, step: int) -> None:
+        """At its last step."""
+        self.checkpoints.wait()
+        self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
+
+    def preempted(self, step: int) -> None:
+        """By a signal."""
+        self.checkpoints.wait()
+        self.report.event("preempted", step=step)
+        self.report.say(
+            f"stopped by a signal and saved at step {step}; the same command resumes:"
+            f" python launch.py --workdir={self.workdir}"
+        )
+        if self.signals.number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def stopped_by_watch(self, step: int) -> NoReturn:
+        """By a limit whose action is "stop"."""
+        self.checkpoints.wait()
+        raise RunStopped(f"{self.workdir}: stopped by train.watch and saved at step {step}.")
+
+    def not_finite(self, step: int, name: str, value: Any, saved: int | None) -> NoReturn:
+        """By a metric, or an array of the state, that is not finite; saved: the last checkpoint."""
+        self.checkpoints.wait()
+        self.report.event("not_finite", step=step, metric=name, value=str(value))
+        kept = (
+            "no checkpoint was saved yet" if saved is None
+            else f"the last good checkpoint is step {saved}"
+        )  # fmt: skip
+        raise RunStopped(
+            f"{self.workdir}: {name} is {value} at step {step}; {kept}. Lower optim.learning_rate"
+            " or set optim.clip_norm."
+        )
