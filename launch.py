@@ -25,10 +25,20 @@ def run_sweep(config: ConfigDict, workdir: str) -> None:
     sweep.sweep(config, workdir, sweep.points(add_to), metrics)
 
 
+def run_eval(config: ConfigDict, workdir: str) -> None:
+    """The metrics of a trained run."""
+    evaluate.evaluate_run(config, workdir, FLAGS.output)
+
+
+def run_sample(config: ConfigDict, workdir: str) -> None:
+    """Images of a trained run."""
+    sample.sample(config, workdir, FLAGS.output)
+
+
 MODES = {
     "train": train.train,
-    "eval": evaluate.evaluate_run,
-    "sample": sample.sample,
+    "eval": run_eval,
+    "sample": run_sample,
     "summary": summary.summary,
     "sweep": run_sweep,
     "benchmark": benchmark.benchmark,
@@ -37,6 +47,7 @@ NEED_A_WORKDIR = ("train", "eval", "sample", "sweep")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
+flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir.")
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
 flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")

@@ -34,7 +34,20 @@ def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> M
     """
     if weights not in ("ema", "raw"):
         raise UserError(f"weights={weights!r}: take 'ema' or 'raw'.")
-    config = configs.read(workdir)
+    return _restored(configs.read(workdir), workdir, step, weights)
+
+
+def restore_for(config: ConfigDict, workdir: str, mode: str) -> Model:
+    """The model of a run for a mode of `launch.py`, with what the config asks for otherwise than
+    training.
+
+    Raises: UserError for what `restore` refuses, and for a key that the mode does not read.
+    """
+    configs.refuse_unread(config, workdir, mode)
+    return _restored(config, workdir, config.eval.step, config.eval.weights)
+
+
+def _restored(config: ConfigDict, workdir: str, step: str | int, weights: str) -> Model:
     checkpoints = Checkpoints(workdir, config.train.best_metric, config.train.best_mode)
     try:
         chosen = checkpoints.choose(step)

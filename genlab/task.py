@@ -59,6 +59,7 @@ class Task(abc.ABC):
     sections: the config sections of the family by their place ("" is outside all sections), beyond
       those of `genlab.sections.shared` or in their stead; None where one of those is not used.
     networks: the places of network sections, and the fields that the task sets in them.
+    adjustable: beginnings of the config keys that an evaluation may set otherwise than training.
     methods: what `sample` takes as its method, beside "auto".
     conditional_on: how many classes the model is told, 0 for none.
     """
@@ -67,6 +68,7 @@ class Task(abc.ABC):
     units: ClassVar[dict[str, str]]
     sections: ClassVar[dict[str, type | None]]
     networks: ClassVar[dict[str, frozenset[str]]]
+    adjustable: ClassVar[tuple[str, ...]] = ()
     methods: ClassVar[tuple[str, ...]] = ()
     conditional_on: int = 0
 

@@ -12,13 +12,11 @@ from genlab import evaluate, parallel
 from genlab.data import splits
 from genlab.data.splits import Data
 from genlab.errors import UserError
-from genlab.model import Model, restore
+from genlab.model import Model, restore, restore_for
 from genlab.modes import compare_samples
 from genlab.modes.compare_samples import Comparison
-from genlab.pictures import figures
+from genlab.modes.output import Output
 from genlab.task import Task
-from genlab.workdir import lines as json_lines
-from genlab.workdir import paths
 
 
 @dataclass(frozen=True)
@@ -45,19 +43,20 @@ class Evaluation:
         return line | ({"remarks": self.remarks} if self.remarks else {})
 
 
-def evaluate_run(config: ConfigDict, workdir: str) -> None:
+def evaluate_run(config: ConfigDict, workdir: str, output: str = "") -> None:
     """Metrics of `data.eval_split`, to the terminal and eval.jsonl; with `eval.classifier`, also
-    how samples compare with its images."""
-    model = restore(workdir, config.eval.step, config.eval.weights)
+    how samples compare with its images.
+
+    output: a folder to write to in the workdir's stead.
+    """
+    model = restore_for(config, workdir, "eval")
     sets = splits.load(config.data)
     if sets.spec.shape != tuple(model.task.shape):
         raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
     found = measure(model, sets, config)
     if jax.process_index() == 0:
-        json_lines.append(paths.of(workdir) / "eval.jsonl", found.line())
-        for name, picture in (found.comparison.pictures if found.comparison else {}).items():
-            figures.save(paths.of(workdir) / "figures" / f"{name}.png", picture)
         tell(found, model.task)
+        write(found, Output(workdir, output))
 
 
 def measure(model: Model, sets: Data, config: ConfigDict) -> Evaluation:
@@ -85,6 +84,13 @@ def stamp(model: Model, task: Task, sets: Data, config: ConfigDict) -> dict[str,
         "weights": model.weights,
         **task.protocol,
     }
+
+
+def write(found: Evaluation, output: Output) -> None:
+    """Keeps an evaluation: its line, and the pictures of its comparison."""
+    output.line("eval.jsonl", found.line())
+    for name, picture in (found.comparison.pictures if found.comparison else {}).items():
+        output.picture(f"figures/{name}.png", picture)
 
 
 def tell(found: Evaluation, task: Task) -> None:

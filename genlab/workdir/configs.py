@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from genlab.config import complete, flat
 from genlab.errors import UserError, log
+from genlab.task import family
 from genlab.workdir import paths
 
 
@@ -76,6 +77,31 @@ def identity_differences(old: ConfigDict, new: ConfigDict) -> list[str]:
         or (k == "train.steps" and bound_to_steps)
     ]
     return [f"{k}: {was.get(k)!r} -> {now.get(k)!r}" for k in fixed]
+
+
+# What each mode reads of a config beside the model: all else is what the run was trained as.
+READ_BY = {
+    "eval": (
+        *("eval.", "sample.", "seed", "parallel", "data.source", "data.data_dir", "data.download"),
+        *("data.image_size", "data.channels", "data.upscale", "data.on_broken", "data.background"),
+        *("data.label", "data.train_split", "data.valid_split", "data.eval_split"),
+        "data.resident_mb",
+    ),
+    "sample": ("eval.step", "eval.weights", "sample.", "parallel"),
+}
+
+
+def refuse_unread(config: ConfigDict, workdir: str, mode: str) -> None:
+    """Raises UserError naming the first key in which a config differs from that of the trained run
+    although the mode does not read it: an override is applied or refused, never ignored."""
+    was, now = flat(read(workdir)), flat(config)
+    readable = READ_BY[mode] + family(config.task).adjustable
+    for key in sorted(was.keys() | now.keys()):
+        if was.get(key) != now.get(key) and not key.startswith(readable):
+            raise UserError(
+                f"config.{key}={now.get(key)}: --mode={mode} does not read it; the run was trained"
+                f" with {was.get(key)}. Train another run with it, or leave it out."
+            )
 
 
 def refuse_another_run(config: ConfigDict, workdir: str) -> None:

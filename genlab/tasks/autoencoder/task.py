@@ -52,6 +52,7 @@ class Task(OnePlayer):
     reference: Task | None = None
     distances: tuple[str, ...] = ()
 
+    adjustable: ClassVar[tuple[str, ...]] = ("corruption.",)
     methods: ClassVar[tuple[str, ...]] = densities.NAMES
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {

@@ -42,6 +42,7 @@ class Task(OnePlayer):
     binarisation: str
     conditional_on: int = 0
 
+    adjustable: ClassVar[tuple[str, ...]] = ("likelihood.binarisation",)
     methods: ClassVar[tuple[str, ...]] = METHODS
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {"model": frozenset({"outputs"})}

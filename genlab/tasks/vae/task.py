@@ -57,6 +57,7 @@ class Task(OnePlayer):
     importance_samples: int = 1
     chunk: int = 1
 
+    adjustable: ClassVar[tuple[str, ...]] = ("likelihood.binarisation",)
     methods: ClassVar[tuple[str, ...]] = ("mean", "draw")
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {
