@@ -24,6 +24,8 @@ QUICK = "--xla_backend_optimization_level=0"
 if "GENLAB_TESTS" not in os.environ:  # the first process; xdist's workers and launches inherit it
     SESSION = tempfile.TemporaryDirectory(prefix="genlab-tests-", ignore_cleanup_errors=True)
     os.environ["GENLAB_TESTS"] = SESSION.name
+    # Two workers on two cores gain nothing by threads that wait for each other.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
     # Matplotlib's list of fonts takes seconds to make: it stays where the user has it.
     os.environ.setdefault("MPLCONFIGDIR", str(Path("~/.cache/matplotlib").expanduser()))
