@@ -46,7 +46,9 @@ def join_hosts(coordinator: str, processes: int, process: int) -> None:
     if coordinator == "auto":
         jax.distributed.initialize()
     elif coordinator:
-        if "cpu" in (jax.config.jax_platforms or os.environ.get("JAX_PLATFORMS", "cpu")):
+        if "cpu" in (
+            getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "cpu")
+        ):
             jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(coordinator, processes, process)
 

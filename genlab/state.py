@@ -12,13 +12,15 @@ from flax import struct
 Tree = Any  # a pytree of arrays
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Every field but the counters is a dict keyed by player.
 
-    step: i32[], ticked by the trainer alone.  attempt: i32[], which try at this run it is; it is
-    part of every step's key.  params: trainable.  opt: optimizer states.  stats: other variables
-    (moving averages, fitted densities).  ema: averaged parameters of the players that keep them.
+    step: i32[], ticked by the trainer alone.
+    attempt: i32[], which try at this run it is; part of every step's key.
+    params: what is trained.
+    opt: optimizer states.
+    stats: other variables, such as moving averages and fitted densities.
+    ema: averaged parameters of the players that keep them.
     """
 
     step: jax.Array

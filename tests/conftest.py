@@ -10,8 +10,6 @@ import ctypes
 import gc
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +20,12 @@ ROOT = Path(__file__).parents[1]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Networks of tests are tiny: what XLA would gain by optimising them is less than it takes.
 QUICK = "--xla_backend_optimization_level=0"
-# A kill, should a process hang; no test waits for it.
-HANG = 1200.0  # seconds
 
 if "GENLAB_TESTS" not in os.environ:  # the first process; xdist's workers and launches inherit it
     SESSION = tempfile.TemporaryDirectory(prefix="genlab-tests-", ignore_cleanup_errors=True)
     os.environ["GENLAB_TESTS"] = SESSION.name
+    # Two workers on two cores gain nothing by threads that wait for each other.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
     # Matplotlib's list of fonts takes seconds to make: it stays where the user has it.
     os.environ.setdefault("MPLCONFIGDIR", str(Path("~/.cache/matplotlib").expanduser()))
@@ -41,6 +39,7 @@ from ml_collections import ConfigDict  # noqa: E402
 from genlab import compilation_cache  # noqa: E402
 from genlab import config as configs  # noqa: E402
 from genlab.tasks import autoregressive  # noqa: E402
+from tests import launcher  # noqa: E402
 
 compilation_cache.start()
 
@@ -116,18 +115,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def launch() -> Callable[..., subprocess.CompletedProcess[str]]:
+def launch() -> Callable[..., launcher.Launch]:
     """A function of arguments and environment that runs `python launch.py` to its end."""
-
-    def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "launch.py", *args],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-            check=False,
-        )
-
-    return run
+    return launcher.launch

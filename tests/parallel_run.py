@@ -1,10 +1,6 @@
-"""Trains a tiny model for ten steps and prints its losses as JSON: run by test_parallel.
-
-python tests/parallel_run.py <mode> <workdir> [coordinator processes process]
-"""
+"""Trains a tiny model for ten steps and prints its devices as JSON: run by test_parallel."""
 
 import json
-import sys
 
 import jax
 from ml_collections import ConfigDict
@@ -30,8 +26,8 @@ def config(mode: str) -> ConfigDict:
     return found
 
 
-if __name__ == "__main__":
-    mode, workdir, *hosts = sys.argv[1:]
+def run(mode: str, workdir: str, *hosts: str) -> None:
+    """hosts: coordinator, number of processes, which of them this is; none for a single process."""
     if hosts:
         parallel.join_hosts(hosts[0], int(hosts[1]), int(hosts[2]))
     train.train(config(mode), workdir)

@@ -88,7 +88,7 @@ def test_ssim_and_psnr_are_the_known_ones():
     rng = np.random.default_rng(0)
     a = rng.random((3, 28, 28, 1), np.float32)
     b = np.clip(a + rng.normal(0, 0.1, a.shape), 0, 1).astype(np.float32)
-    found = metrics.compare(a, b)
+    found = metrics.reconstruction_metrics(a, b)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     for i in range(3):
         wanted = structural_similarity(a[i, ..., 0], b[i, ..., 0], data_range=1, **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT
+from genlab import restore
 
 DIGITS = "--config=configs/digits_pixelcnn.py:smoke"
 
@@ -70,30 +70,19 @@ def test_a_mistake_is_one_line_and_an_exit_code(answers, arguments):
     assert not (workdir / "checkpoints").exists() or not any((workdir / "checkpoints").iterdir())
 
 
-def test_a_disk_that_is_full_is_one_line_and_loses_nothing(trained, tmp_path):
+def fill_the_disk() -> None:
     """The size limit of files stands in for the disk's: writes fail in the middle."""
-    import resource
-    import subprocess
-    import sys
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
+
+def test_a_disk_that_is_full_is_one_line_and_loses_nothing(trained, tmp_path, launch):
     workdir = tmp_path / "run"
     shutil.copytree(trained, workdir)
-    done = subprocess.run(
-        [sys.executable, "launch.py", f"--workdir={workdir}", "--config.train.steps=12"],
-        cwd=ROOT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
-    )
+    done = launch(f"--workdir={workdir}", "--config.train.steps=12", first=fill_the_disk)
     assert done.returncode == 1
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith("launch.py: ") and "free some space" in line
     assert "Traceback" not in done.stderr
-    from genlab import restore
-
     assert restore(str(workdir)).step == 6
 
 

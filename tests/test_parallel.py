@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -15,31 +12,18 @@ import pytest
 
 from genlab import restore
 from genlab.errors import UserError
-from tests.conftest import ROOT
-
-DEVICES = "XLA_FLAGS"
+from tests import launcher
 
 
-def start(workdir: Path, mode: str, devices: int, *hosts: str) -> subprocess.Popen:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        DEVICES: f"--xla_force_host_platform_device_count={devices}",
-    }
-    command = [sys.executable, "tests/parallel_run.py", mode, str(workdir), *hosts]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start(workdir: Path, mode: str, devices: int, *hosts: str) -> launcher.Launch:
+    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    return launcher.fork("tests.parallel_run:run", mode, str(workdir), *hosts, environment=flags)
 
 
-def finish(*processes: subprocess.Popen) -> list[str]:
-    printed = [p.communicate(timeout=300)[0] for p in processes]
-    assert [p.returncode for p in processes] == [0] * len(processes), "\n".join(printed)
-    return printed
+def finish(*runs: launcher.Launch) -> list[str]:
+    ends = [run.wait() for run in runs]
+    assert ends == [0] * len(runs), "\n".join(run.stderr for run in runs)
+    return [run.stdout for run in runs]
 
 
 def losses(workdir: Path) -> np.ndarray:
@@ -52,12 +36,14 @@ def losses(workdir: Path) -> np.ndarray:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same ten steps, four ways."""
     root = tmp_path_factory.mktemp("parallel")
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        coordinator = f"localhost:{probe.getsockname()[1]}"
     finish(start(root / "one", "jit", 1), start(root / "eight", "jit", 8))
     finish(start(root / "pmap", "pmap", 8))
-    printed = finish(*(start(root / "hosts", "jit", 2, coordinator, "2", str(i)) for i in range(2)))
+    with socket.socket() as held:  # bound as the coordinator binds it: nobody else gets the port
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("localhost", 0))
+        hosts = f"localhost:{held.getsockname()[1]}", "2"
+        two = [start(root / "hosts", "jit", 2, *hosts, str(i)) for i in range(2)]
+        printed = finish(*two)
     assert all('{"devices": 4, "processes": 2}' in text for text in printed)
     return root
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -15,42 +13,58 @@ import numpy as np
 import pytest
 
 from genlab import restore
-from tests.conftest import ROOT
+from tests import launcher
 
-STEPS = 60
+STEPS = 24
 OVERRIDES = [
     "--config=configs/digits_pixelcnn.py:smoke",
     f"--config.train.steps={STEPS}",
     "--config.train.log_every=7",
-    "--config.train.eval_every=20",
+    "--config.train.eval_every=12",
     "--config.train.checkpoint_every=3",
     "--config.data.train_split=train[:50]",
     "--config.optim.schedule=constant",
 ]
+# The programs that users run: those of other tests are compiled without optimising.
+OPTIMISED = {"XLA_FLAGS": ""}
 
 
-def start(workdir: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "launch.py", f"--workdir={workdir}", *OVERRIDES],
-        cwd=ROOT,
-        # Compiled anew by each: a kill may also hit the writing of a shared program.
-        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(workdir: Path, first: Callable[[], None] | None = None) -> launcher.Launch:
+    return launcher.start(f"--workdir={workdir}", *OVERRIDES, environment=OPTIMISED, first=first)
 
 
-def wait_for(found, process: subprocess.Popen) -> None:
-    """Returns as soon as found() is true, while the process runs."""
-    while not found():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.001)
+def at_the_save_of(step: int, stop: int, before: bool) -> None:
+    """The process sends itself a signal when a checkpoint of that step or a later one gets its
+    name, which is the last act of a save: before it, or just after."""
+    rename = os.rename
+
+    def watched(source, target, **kwargs):
+        name = Path(target).name
+        due = Path(target).parent.name == "checkpoints" and name.isdigit() and int(name) >= step
+        if due and before:
+            os.kill(os.getpid(), stop)
+        rename(source, target, **kwargs)
+        if due:
+            os.rename = rename
+            os.kill(os.getpid(), stop)
+
+    os.rename = watched
+
+
+def kill_after_the_save_of_9() -> None:
+    at_the_save_of(9, signal.SIGKILL, before=False)
+
+
+def kill_in_the_save_of_15() -> None:
+    at_the_save_of(15, signal.SIGKILL, before=True)
+
+
+def terminate_after_the_save_of_3() -> None:
+    at_the_save_of(3, signal.SIGTERM, before=False)
 
 
 def saved(workdir: Path) -> list[int]:
-    folder = workdir / "checkpoints"
-    return [int(p.name) for p in folder.glob("*") if p.name.isdigit()] if folder.exists() else []
+    return [int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()]
 
 
 def assert_same_run(workdir: Path, whole: Path) -> None:
@@ -65,33 +79,22 @@ def assert_same_run(workdir: Path, whole: Path) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody disturbed."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
-    process = start(workdir)
-    assert process.wait(300) == 0, process.stderr.read()
+    done = start(workdir)
+    assert done.wait() == 0, done.stderr
     return workdir
 
 
 def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     workdir = tmp_path / "run"
-    process = start(workdir)
-    wait_for(lambda: any(step >= 9 for step in saved(workdir)), process)
-    process.kill()
-    process.wait()
-    first = max(saved(workdir))
-    assert first < STEPS, "the run ended before it could be killed"
-    # Now in the middle of a save: a temporary folder beside the finished ones.
-    process = start(workdir)
-    busy = lambda: any(  # noqa: E731
-        "tmp" in p.name and int(p.name.split(".")[0]) > first + 6
-        for p in (workdir / "checkpoints").glob("*tmp*")
-    )
-    wait_for(busy, process)
-    process.kill()
-    process.wait()
-    assert max(saved(workdir)) < STEPS
+    assert start(workdir, kill_after_the_save_of_9).wait() == -signal.SIGKILL
+    assert max(saved(workdir)) == 9
+    assert start(workdir, kill_in_the_save_of_15).wait() == -signal.SIGKILL
+    assert max(saved(workdir)) == 12
+    assert [p for p in (workdir / "checkpoints").iterdir() if not p.name.isdigit()], "nothing half"
     torn = workdir / "metrics.jsonl"
     torn.write_text(torn.read_text() + '{"step": 999, "spl')
-    process = start(workdir)
-    assert process.wait(300) == 0, process.stderr.read()
+    done = start(workdir)
+    assert done.wait() == 0, done.stderr
     assert_same_run(workdir, whole)
     resumed = [json.loads(x) for x in (workdir / "events.jsonl").read_text().splitlines()]
     assert resumed[-1]["event"] == "resume"
@@ -100,24 +103,12 @@ def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
 
 def test_sigterm_saves_and_exits_0_saying_how_to_resume(whole, tmp_path):
     workdir = tmp_path / "run"
-    process = start(workdir)
-    wait_for(lambda: any(step >= 3 for step in saved(workdir)), process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 0
-    told = process.stderr.read()
-    step = max(saved(workdir))
+    stopped = start(workdir, terminate_after_the_save_of_3)
+    assert stopped.wait() == 0, stopped.stderr
+    step, told = max(saved(workdir)), stopped.stderr
     assert f"saved at step {step}" in told and f"python launch.py --workdir={workdir}" in told
     assert 3 <= step < STEPS
     # The line that was told is enough: no --config.
-    done = subprocess.run(
-        [sys.executable, "launch.py", f"--workdir={workdir}"],
-        cwd=ROOT,
-        # Compiled anew by each: a kill may also hit the writing of a shared program.
-        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = launcher.start(f"--workdir={workdir}", environment=OPTIMISED)
+    assert done.wait() == 0, done.stderr
     assert_same_run(workdir, whole)

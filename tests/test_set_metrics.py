@@ -175,7 +175,7 @@ def test_the_nearest_image_is_scikit_learns_and_a_copy_is_at_zero(rng):
     images = rng.integers(0, 256, (9, 4, 4, 3), np.uint8)
     images[2] = train_set[33]
     parts = [train_set[:20], train_set[20:21], train_set[21:]]
-    far, place = two_sample.nearest(images, parts)
+    far, place = two_sample.nearest_images(images, parts)
     flat = [x.reshape(len(x), -1) / 255 for x in (train_set, images)]
     wanted = NearestNeighbors(n_neighbors=1).fit(flat[0]).kneighbors(flat[1])
     np.testing.assert_allclose(far, wanted[0][:, 0], atol=1e-5)

@@ -1,7 +1,7 @@
-"""Tests of whether two sets come from one distribution, and of whether samples are copies.
+"""Tests whether two sets come from one distribution, and whether samples are copies.
 
-A p-value is the chance, were the distributions equal, of a result at least as extreme. With
-thousands of images the smallest difference is significant: read the accuracy for its size.
+A p-value is the chance of a result at least as extreme if the distributions were equal. With
+thousands of images even the smallest difference is significant; the accuracy tells its size.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from scipy import stats
 
 
 def discriminator_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """f[n,d], f[n,d]: (accuracy, p-value) of a small network that tells a from b, trained on a
-    random half of each and tested on the other half.
+    """f[n,d], f[n,d] -> (accuracy, p-value) of a small network that is trained to tell a from b.
 
-    Lopez-Paz and Oquab, arXiv 1610.06545, section 3. 0.5 is chance.
+    It sees a random half of each set and is tested on the other half; an accuracy of 0.5 is
+    chance. Lopez-Paz and Oquab, arXiv 1610.06545, section 3.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
@@ -27,16 +27,16 @@ def discriminator_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[flo
 
     network = MLPClassifier((64,), alpha=1e-2, max_iter=30, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 30 epochs are meant
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 30 epochs are enough here
         return _held_out_test(make_pipeline(StandardScaler(), network), a, b, seed)
 
 
 def nearest_neighbour_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """f[n,d], f[n,d]: (accuracy, p-value) of telling a from b by the set of the nearest point in a
-    random half of both, for the points of the other half.
+    """f[n,d], f[n,d] -> (accuracy, p-value) of the 1-nearest-neighbour classifier of a and b.
 
-    Lopez-Paz and Oquab, arXiv 1610.06545, section 3, with k = 1. Unlike leave-one-out, whose
-    outcomes hang together, held-out points give a p-value that holds.
+    Each point of one random half gets the set of its nearest point in the other half. Lopez-Paz
+    and Oquab, arXiv 1610.06545, section 3, with k = 1. Leave-one-out answers depend on one
+    another, so that their p-value would be wrong; those of held-out points do not.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -58,22 +58,28 @@ def _held_out_test(classifier: Any, a: np.ndarray, b: np.ndarray, seed: int) -> 
     return right / (2 * half), float(p)
 
 
-def nearest(images: np.ndarray, among: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest image of a set, read in parts, for each image.
+def nearest_images(
+    images: np.ndarray, among: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds, for each image, the nearest one of a set that is read in parts.
 
-    Args: images u8[N,H,W,C]; among, parts u8[M,H,W,C] of the set, in order.
-    Returns: f64[N] Euclidean distances of pixels on [0,1], and i64[N] places in the set.
+    Args:
+        images: u8[N,H,W,C].
+        among: the parts of the set in order, u8[M,H,W,C] each.
+
+    Returns:
+        f64[N], Euclidean distances of pixels on [0,1], and i64[N], places in the set.
     """
     queries = _flat(images)  # f32[N,HWC]
     best, place = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
     seen = 0
     for part in among:
         others = _flat(part)  # f32[M,HWC]
-        far = np.square(others).sum(1) - 2.0 * (queries @ others.T)  # up to each query's square
-        found = far.argmin(1)
-        exact = np.linalg.norm(queries - others[found], axis=1)  # a copy is at exactly 0
+        far = np.square(others).sum(1) - 2.0 * (queries @ others.T)  # less each query's square
+        closest = far.argmin(1)
+        exact = np.linalg.norm(queries - others[closest], axis=1)  # a copy is at exactly 0
         nearer = exact < best
-        best[nearer], place[nearer] = exact[nearer], seen + found[nearer]
+        best[nearer], place[nearer] = exact[nearer], seen + closest[nearer]
         seen += len(part)
     return best, place
 
@@ -83,10 +89,16 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 def memorisation_test(samples: np.ndarray, held_out: np.ndarray) -> float:
-    """f[N], f[M], distances to the nearest training image -> p-value that samples are nearer to
-    the training images than held-out real images are (Mann-Whitney U, one-sided).
+    """Tests whether samples are nearer to the training images than held-out real images are.
 
-    Meehan et al., arXiv 2004.05675, section 3. Smooth samples are near to everything in pixels:
-    then look also at how many are nearer to training images than to as many held-out ones.
+    Args:
+        samples: f[N], distances of samples to their nearest training image.
+        held_out: f[M], the same of held-out real images.
+
+    Returns:
+        The p-value of a one-sided Mann-Whitney U test (Meehan et al., arXiv 2004.05675, section 3).
+
+    In pixels, smooth samples are near to every image. So count, too, how many samples are nearer
+    to a training image than to any of as many held-out ones.
     """
     return float(stats.mannwhitneyu(samples, held_out, alternative="less").pvalue)

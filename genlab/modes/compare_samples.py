@@ -220,7 +220,7 @@ def compare_features(
 
 def _copies(
     samples: np.ndarray, test: np.ndarray, train: np.ndarray, split: data.Split
-) -> tuple[dict[str, float], figures.Rows]:
+) -> tuple[dict[str, float], figures.ImageRows]:
     """The numbers of COPIES, and samples above their nearest training images.
 
     test, train: equally many real images of each split; `split` is the whole training split.
@@ -229,10 +229,12 @@ def _copies(
     samples, held_out = samples[:QUERIES], test[:QUERIES]
     both = np.concatenate([samples, held_out])  # one pass over the training images
     rows = np.arange(len(split))
-    far, place = two_sample.nearest(both, (split.read(part)["image"] for part in parts(rows)))
+    far, place = two_sample.nearest_images(
+        both, (split.read(part)["image"] for part in parts(rows))
+    )
     own, others = far[: len(samples)], far[len(samples) :]
-    to_train = two_sample.nearest(samples, parts(train))[0]
-    to_test = two_sample.nearest(samples, parts(test))[0]
+    to_train = two_sample.nearest_images(samples, parts(train))[0]
+    to_test = two_sample.nearest_images(samples, parts(test))[0]
     nearer = (to_train < to_test) + 0.5 * (to_train == to_test)
     found = {
         "nearest_training": float(np.median(own)),
@@ -250,4 +252,4 @@ def _copies(
         " to a training image\nfor their distance to test images. Median distance"
         f" {found['nearest_training']:.2f}; of test images {found['nearest_training_of_test']:.2f}."
     )
-    return found, figures.Rows(shown, note)
+    return found, figures.ImageRows(shown, note)

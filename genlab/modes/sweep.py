@@ -265,4 +265,6 @@ def _draw_samples(workdir: epath.Path, results: list[Result]) -> None:
             notes[sheet] = note
     for sheet, rows in sheets.items():
         if len({images.shape for _, images in rows}) == 1:
-            figures.save(workdir / "figures" / f"{sheet}.png", figures.Rows(rows, notes[sheet]))
+            figures.save(
+                workdir / "figures" / f"{sheet}.png", figures.ImageRows(rows, notes[sheet])
+            )

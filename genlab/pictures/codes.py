@@ -1,4 +1,4 @@
-"""The pictures of models with a code: what they keep, and how their codes lie.
+"""The pictures of models with a code: what a code keeps of an image, and how codes are spread.
 
 Each function takes a trained model and a split and returns {name: picture}.
 """
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from scipy.special import ndtri
 
-from genlab.pictures.figures import Bars, Manifold, Rows, Scatter
+from genlab.pictures.figures import Bars, ImageRows, Manifold, Scatter
 
 SHOWN = 10  # images in a row
 EMBEDDED = 2000  # points of a t-SNE, which takes seconds
@@ -19,46 +19,46 @@ SCATTERED = 10_000
 SIDE = 15  # of a manifold's grid
 
 
-def _some(split: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _first(split: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     batch = split.read(np.arange(min(count, len(split))))
     return batch["image"], batch["label"]
 
 
 def reconstructions(model: Any, split: Any) -> dict[str, Any]:
     """Test images and what comes back from their codes."""
-    images, labels = _some(split, SHOWN)
+    images, labels = _first(split, SHOWN)
     again = model.reconstruct(images, labels)
     note = f"Images of {split.name}, and their reconstructions."
-    return {"reconstructions": Rows([("original", images), ("reconstruction", again)], note)}
+    return {"reconstructions": ImageRows([("original", images), ("reconstruction", again)], note)}
 
 
 def denoising(model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
-    """Test images, corrupted as in training, and denoised."""
-    images, labels = _some(split, SHOWN)
+    """Test images, the same corrupted as in training, and denoised again."""
+    images, labels = _first(split, SHOWN)
     corrupted = model.apply("corrupt", images, labels, key)
     rows = [("original", images), ("corrupted", corrupted), ("denoised", model.denoise(corrupted))]
     taken = model.task.protocol["corruption"]
-    return {"denoising": Rows(rows, f"Images of {split.name}; corruption: {taken}.")}
+    return {"denoising": ImageRows(rows, f"Images of {split.name}; corruption: {taken}.")}
 
 
 def posterior_samples(model: Any, split: Any, key: jax.Array) -> dict[str, Any]:
     """Test images, and what several draws of each one's posterior decode to."""
-    images, labels = _some(split, SHOWN)
+    images, labels = _first(split, SHOWN)
     rows = [("original", images)]
     for i in range(4):
         codes = model.apply("posterior_sample", images, labels, jax.random.fold_in(key, i))
         rows.append((f"draw {i + 1}", model.decode(codes, labels)))
     note = "Below each image, what four draws of its posterior decode to."
-    return {"posterior_samples": Rows(rows, note)}
+    return {"posterior_samples": ImageRows(rows, note)}
 
 
 def maps(model: Any, split: Any) -> dict[str, Any]:
-    """The codes of a split in the plane, by class: as they are if two numbers, else by PCA and
-    t-SNE."""
+    """The codes of a split in the plane, coloured by class. Codes of more than two numbers are
+    shown by PCA and t-SNE."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    images, labels = _some(split, SCATTERED)
+    images, labels = _first(split, SCATTERED)
     codes, classes = model.encode(images, labels), model.classes
     if codes.shape[1] < 2:
         return {}
@@ -83,12 +83,12 @@ def maps(model: Any, split: Any) -> dict[str, Any]:
 
 
 def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
-    """Ways through the code space: between test images, along single dimensions, and for two
-    dimensions over the plane."""
-    images, labels = _some(split, SCATTERED)
+    """Images decoded along lines between the codes of test images and along single dimensions; of
+    a code of two numbers, also over the plane."""
+    images, labels = _first(split, SCATTERED)
     codes = model.encode(images, labels)
     low, high = np.quantile(codes, [0.01, 0.99], axis=0)  # f32[d] each
-    found = {}
+    pictures: dict[str, Any] = {}
     rows = []
     share = np.linspace(0.0, 1.0, SHOWN - 2, dtype=np.float32)[:, None]
     for i in range(min(4, len(images) // 2)):
@@ -97,7 +97,7 @@ def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
         middle = model.decode(between, np.repeat(labels[a], len(share)))
         rows.append((f"pair {i + 1}", np.concatenate([images[a : a + 1], middle, images[b:][:1]])))
     note = "First and last: test images. Between them: decoded from the line between their codes."
-    found["interpolations"] = Rows(rows, note)
+    pictures["interpolations"] = ImageRows(rows, note)
     widest = np.argsort(-codes.var(0), kind="stable")[:8]
     rows = []
     for d in widest:
@@ -105,15 +105,15 @@ def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
         along[:, d] = np.linspace(low[d], high[d], SHOWN)
         rows.append((f"$z_{{{d + 1}}}$", model.decode(along, np.repeat(labels[:1], SHOWN))))
     note = "One dimension moved from its 1 % to its 99 % quantile, the rest as for a test image."
-    found["traversals"] = Rows(rows, note)
+    pictures["traversals"] = ImageRows(rows, note)
     if codes.shape[1] == 2:
-        found["manifold"] = _manifold(model, labels[0], low, high, from_prior)
-    return found
+        pictures["manifold"] = _manifold(model, labels[0], low, high, from_prior)
+    return pictures
 
 
 def between(model: Any, ends: np.ndarray, on_sphere: bool) -> dict[str, Any]:
-    """Decoded ways between pairs of latents f32[2P,d]: straight, or along the great circle, on
-    which the latents of a Gaussian prior lie."""
+    """Images decoded between pairs of latents f32[2P,d], along the straight line or along a great
+    circle: latents of a Gaussian prior lie near a sphere."""
     share, rows = np.linspace(0.0, 1.0, SHOWN, dtype=np.float32)[:, None], []
     for i, (a, b) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
         way = (1 - share) * a + share * b
@@ -124,13 +124,15 @@ def between(model: Any, ends: np.ndarray, on_sphere: bool) -> dict[str, Any]:
         label = np.full(SHOWN, i % max(len(model.classes), 1))
         rows.append((f"pair {i + 1}", model.decode(way.astype(np.float32), label)))
     kind = "great circle" if on_sphere else "line"
-    return {"interpolations": Rows(rows, f"Generated along the {kind} between two latents each.")}
+    note = f"Generated along the {kind} between two latents each."
+    return {"interpolations": ImageRows(rows, note)}
 
 
 def _manifold(
     model: Any, label: int, low: np.ndarray, high: np.ndarray, from_prior: bool
 ) -> Manifold:
-    """Decoded codes over the plane: at equal steps of the prior's probability, or of the range."""
+    """Images decoded over the plane, at equal steps of the prior's probability or of the codes'
+    range."""
     if from_prior:
         x = y = ndtri(np.linspace(0.02, 0.98, SIDE))
         note = "Decoded at equal steps of the prior's cumulative probability, 2 % to 98 %."
@@ -144,19 +146,20 @@ def _manifold(
 
 
 def three_densities(model: Any, key: jax.Array) -> dict[str, Any]:
-    """Samples from N(0, I), a Gaussian and a mixture fitted to the codes, by the same noise."""
+    """Samples whose codes come from N(0, I), and from a Gaussian and a mixture fitted to the codes
+    of training images; the noise is the same in all three rows."""
     names = {
         "normal": "N(0, I)",
         "gaussian": "Gaussian fitted\nto the codes",
         "mixture": "mixture fitted\nto the codes",
     }
     rows = [(t, model.sample(key, SHOWN, method=name)) for name, t in names.items()]
-    return {"densities": Rows(rows, "Decoded from codes drawn from three densities.")}
+    return {"densities": ImageRows(rows, "Decoded from codes drawn from three densities.")}
 
 
 def usage(model: Any, split: Any) -> dict[str, Any]:
-    """How many nats each latent dimension carries."""
-    images, labels = _some(split, EMBEDDED)
+    """The KL from the prior of each latent dimension, in nats: how much of the code it carries."""
+    images, labels = _first(split, EMBEDDED)
     kl = model.apply("kl_per_dim", images, labels).mean(0)  # f32[d]
     order = np.argsort(-kl, kind="stable")
     note = f"Mean over {len(images)} images of {split.name}; largest first."

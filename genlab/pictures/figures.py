@@ -1,6 +1,6 @@
-"""Pictures: each kind is a value that `draw`s itself with matplotlib; `save` writes it as PNG.
+"""Pictures: each kind is a value that draws itself with matplotlib, and `save` writes it as PNG.
 
-Plain grids of images are written pixel for pixel, without matplotlib.
+Plain grids of images are written pixel by pixel, without matplotlib.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Picture(Protocol):
 
 
 def grid(images: np.ndarray, columns: int = 0) -> np.ndarray:
-    """u8[N,H,W,C] -> u8[h,w,3], row by row, as square as can be."""
+    """u8[N,H,W,C] -> u8[h,w,3]: the images row by row, in as many columns as rows by default."""
     n, height, width, _ = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
@@ -73,22 +73,22 @@ def _written(path: epath.Path) -> IO[Any]:
 def _canvas(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: no global state, no display
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.08)  # inches
+    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08)  # inches
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of u8[N,H,W,C], each with its title at the left, and a note below."""
+class ImageRows:
+    """Rows of images u8[N,H,W,C], with a title to the left of each row and a note below."""
 
     rows: list[tuple[str, np.ndarray]]
     note: str = ""
 
     def draw(self) -> Any:
-        """The figure."""
         n = self.rows[0][1].shape[0]
         count, low = len(self.rows), 0.4 if self.note else 0.1
         longest = max(len(line) for title, _ in self.rows for line in title.split("\n"))
@@ -106,8 +106,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Manifold:
-    """Images over a plane: u8[R,C,H,W,D], the first row on top, with the coordinates f[R] and f[C]
-    of rows and columns."""
+    """Images over a plane, each at its coordinates.
+
+    images: u8[R,C,H,W,D], the first row on top.
+    rows: f[R], the coordinate of each row.
+    columns: f[C], the coordinate of each column.
+    """
 
     images: np.ndarray
     rows: np.ndarray
@@ -115,7 +119,6 @@ class Manifold:
     note: str
 
     def draw(self) -> Any:
-        """The figure."""
         figure, axes = _canvas(6.5, 6.8)
         flat = self.images.reshape(-1, *self.images.shape[2:])
         sheet = grid(flat, columns=len(self.columns))
@@ -136,8 +139,9 @@ class Manifold:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Points coloured by class, in one panel for each (title, f[N,2], (x label, y label)).
+    """Points coloured by class.
 
+    panels: (title, f[N,2], (x label, y label)) of each panel.
     labels: i[N], all -1 where the set has none.
     """
 
@@ -147,19 +151,19 @@ class Scatter:
     note: str = ""
 
     def draw(self) -> Any:
-        """The figure."""
         from matplotlib import colormaps
 
         figure, axes = _canvas(5.6 * len(self.panels) + 1.0, 5.4, 1, len(self.panels))
         size = float(np.clip(6000 / len(self.labels), 2.0, 20.0))
         known = [i for i in range(len(self.classes)) if (self.labels == i).any()]
         shown = len(known) if 0 < len(known) <= 20 else 0  # beyond, colours would repeat
-        palette = colormaps["tab10" if len(known) <= 10 else "tab20"].colors
+        chosen = colormaps["tab10" if len(known) <= 10 else "tab20"]
+        palette = [chosen(i) for i in range(chosen.N)]
         for ax, (title, points, names) in zip(axes[0], self.panels, strict=True):
             style = {"s": size, "lw": 0, "alpha": 0.7}
             for place, i in enumerate(known[:shown]):
-                chosen, colour = points[self.labels == i], palette[place]
-                ax.scatter(*chosen.T, color=colour, label=self.classes[i], **style)
+                of_class, colour = points[self.labels == i], palette[place]
+                ax.scatter(*of_class.T, color=colour, label=self.classes[i], **style)
             if not shown:
                 ax.scatter(*points.T, color=palette[0], **style)
             ax.set(title=title, xlabel=names[0], ylabel=names[1])
@@ -176,7 +180,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Bars:
-    """One bar for each number, with a line at a threshold if one is given."""
+    """One bar for each number."""
 
     values: np.ndarray
     x: str
@@ -184,7 +188,6 @@ class Bars:
     note: str = ""
 
     def draw(self) -> Any:
-        """The figure."""
         figure, axes = _canvas(7, 3.6)
         ax = axes[0, 0]
         ax.bar(np.arange(1, len(self.values) + 1), self.values, width=0.8)
@@ -198,14 +201,13 @@ class Bars:
 
 @dataclass(frozen=True)
 class Shares:
-    """Bars by class, a colour for each series: {title: f[K] that sum to 1}."""
+    """The share of images in each class, in one colour for each series {title: f[K], sum 1}."""
 
     series: dict[str, np.ndarray]
     classes: tuple[str, ...]
     note: str = ""
 
     def draw(self) -> Any:
-        """The figure."""
         figure, axes = _canvas(7, 3.6)
         ax, width, places = axes[0, 0], 0.8 / len(self.series), np.arange(len(self.classes))
         for i, (title, shares) in enumerate(self.series.items()):
@@ -225,16 +227,15 @@ class Shares:
 
 @dataclass(frozen=True)
 class Curves:
-    """Metrics of metric lines against the step, a curve for each of them and each split."""
+    """Metrics against the step, one curve for each metric and split of metrics.jsonl."""
 
     lines: list[dict[str, Any]]
     metrics: tuple[str, ...]
     label: str
 
     def draw(self) -> Any:
-        """The figure."""
         figure, axes = _canvas(6, 4)
-        ax, spread = axes[0, 0], []
+        ax, spread = axes[0, 0], list[float]()
         for metric in self.metrics:
             for split in sorted({line["split"] for line in self.lines if metric in line}):
                 points = [
@@ -261,15 +262,19 @@ class Curves:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Means with their deviations against a swept key: one panel for each metric, one line for
-    each setting of the other keys. points: {metric: {line: [(x, mean, deviation)]}}."""
+    """Means and their deviations against a swept key.
+
+    points: {metric: {line: [(x, mean, deviation)]}}; a panel for each metric, a line for each
+        setting of the other keys.
+    x: the swept key.
+    labels: {metric: label of its axis}.
+    """
 
     points: dict[str, dict[str, list[tuple[Any, float, float]]]]
     x: str
     labels: dict[str, str]
 
     def draw(self) -> Any:
-        """The figure."""
         count = len(self.points)
         figure, axes = _canvas(5.2 * count, 4.2, 1, count)
         for ax, (metric, lines) in zip(axes[0], self.points.items(), strict=True):

@@ -1,4 +1,4 @@
-"""The pictures of a run, from a model."""
+"""The pictures that a training leaves in its workdir."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from genlab.workdir import paths
 
 
 def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
-    """Writes samples/step_N.png, and yields (name, u8[h,w,3]).
-
-    It shows what the task makes of the first images of a split, if it has a `progress`, else
-    samples, from the same noise at every step.
-    """
+    """Writes samples/step_N.png and yields (name, u8[h,w,3]): what `Task.progress` makes of the
+    first images of a split, from the same noise at every step."""
     key = jax.random.fold_in(jax.random.key(model.config.seed), 3)
     batch = split.read(np.arange(min(SHEET, len(split))))
     images = model.task.progress(model, batch, key)
@@ -31,8 +28,8 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
 
 
 def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
-    """Writes figures/: those of the family on images of a split, the loss curves, and a GIF of the
-    progress sheets; yields (name, u8[h,w,3])."""
+    """Writes figures/ at the end of a training and yields (name, u8[h,w,3]) of each: the figures of
+    the family on images of a split, the loss curves, and a GIF of the progress sheets."""
     workdir = paths.of(model.workdir)
     key = jax.random.fold_in(jax.random.key(model.config.seed), 4)
     pictures = model.task.pictures(model, split, key)

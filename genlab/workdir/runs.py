@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from genlab.state import Tree
+from genlab.version import __version__
 
 
 def counts(params: Tree, other: Tree) -> dict[str, dict[str, int]]:
@@ -29,7 +30,7 @@ def counts(params: Tree, other: Tree) -> dict[str, dict[str, int]]:
 def versions() -> dict[str, str]:
     """Of the packages that decide a run's numbers."""
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_collections")
-    return {name: metadata.version(name) for name in packages}
+    return {"genlab": __version__} | {name: metadata.version(name) for name in packages}
 
 
 def commit() -> str | None:

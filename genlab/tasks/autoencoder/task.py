@@ -138,7 +138,7 @@ class Task(OnePlayer):
             found |= _errors("denoised_", self._logits(params, corrupted), x)
             inside = jnp.clip(corrupted, 1 / 512, 511 / 512)  # else its cross-entropy is infinite
             found |= _errors("corrupted_", jnp.log(inside) - jnp.log1p(-inside), x)
-            found |= metrics.compare(corrupted, x, "corrupted_")
+            found |= metrics.reconstruction_metrics(corrupted, x, "corrupted_")
             if self.reference:
                 theirs = self.reference._logits(state.stats["reference"], corrupted)
                 found |= _errors("reference_", theirs, x)
@@ -213,7 +213,8 @@ class Task(OnePlayer):
     def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], the reconstruction's squared error per pixel."""
         x = _grey(batch)
-        return metrics.compare(jax.nn.sigmoid(self._logits(state.params[PLAYER], x)), x)["mse"]
+        predicted = jax.nn.sigmoid(self._logits(state.params[PLAYER], x))
+        return metrics.reconstruction_metrics(predicted, x)["mse"]
 
     def sample(
         self,
@@ -280,5 +281,5 @@ def _bytes(x: jax.Array) -> jax.Array:
 
 
 def _errors(prefix: str, logits: jax.Array, x: jax.Array) -> Metrics:
-    found = metrics.compare(jax.nn.sigmoid(logits), x, prefix)
+    found = metrics.reconstruction_metrics(jax.nn.sigmoid(logits), x, prefix)
     return found | {f"{prefix}bce": metrics.bce(logits, x)}

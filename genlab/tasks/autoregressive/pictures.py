@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab.likelihoods.levels import dequantise, quantise
-from genlab.pictures.figures import Picture, Rows
+from genlab.pictures.figures import ImageRows, Picture
 from genlab.state import State, Tree
 from genlab.task import PLAYER
 
@@ -53,7 +53,7 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
 
 def receptive_field(task: Task, state: State) -> Picture:
     """The fields of three pixels of the middle row."""
-    return Rows([("receptive\nfield", receptive_fields(task, state))], FIELD)
+    return ImageRows([("receptive\nfield", receptive_fields(task, state))], FIELD)
 
 
 def of_images(task: Task, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
@@ -69,7 +69,7 @@ def of_images(task: Task, model: Model, split: Split, key: jax.Array) -> dict[st
 
 def _predictions(model: Model, images: np.ndarray, labels: np.ndarray) -> Picture:
     predicted = model.apply("predict", images, labels)
-    return Rows(
+    return ImageRows(
         [("original", images), ("one-step\nprediction", predicted)],
         "Each pixel's mean given the true pixels before it: prediction, not generation.",
     )
@@ -82,4 +82,4 @@ def _completions(model: Model, images: np.ndarray, labels: np.ndarray, key: jax.
     for i in range(3):
         drawn = model.complete(jax.random.fold_in(key, i), images, upper, labels=labels)
         rows.append((f"completion {i + 1}", drawn))
-    return Rows(rows, "The upper half is given; the lower half is drawn pixel by pixel.")
+    return ImageRows(rows, "The upper half is given; the lower half is drawn pixel by pixel.")
