@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,12 +30,15 @@ OVERRIDES = [
 ]
 
 
-def start(workdir: Path) -> subprocess.Popen:
+# Compiled anew by each: a kill may also hit the writing of a shared program.
+ALONE = os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+
+
+def start(workdir: Path, *flags: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "launch.py", f"--workdir={workdir}", *OVERRIDES],
+        [sys.executable, "launch.py", f"--workdir={workdir}", *OVERRIDES, *flags],
         cwd=ROOT,
-        # Compiled anew by each: a kill may also hit the writing of a shared program.
-        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
+        env=ALONE | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -98,26 +102,46 @@ def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     assert len((workdir / "runs.jsonl").read_text().splitlines()) == 3
 
 
-def test_sigterm_saves_and_exits_0_saying_how_to_resume(whole, tmp_path):
-    workdir = tmp_path / "run"
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT"])
+def test_a_signal_saves_and_exits_saying_the_command_that_resumes(whole, tmp_path, number):
+    """75 is "try again" for schedulers; Ctrl-C is 130 as everywhere."""
+    workdir = tmp_path / "a run"
     process = start(workdir)
     wait_for(lambda: any(step >= 3 for step in saved(workdir)), process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(120) == 0
+    process.send_signal(signal.Signals[number])
+    assert process.wait(120) == (130 if number == "SIGINT" else 75)
     told = process.stderr.read()
     step = max(saved(workdir))
-    assert f"saved at step {step}" in told and f"python launch.py --workdir={workdir}" in told
-    assert 3 <= step < STEPS
-    # The line that was told is enough: no --config.
-    done = subprocess.run(
-        [sys.executable, "launch.py", f"--workdir={workdir}"],
-        cwd=ROOT,
-        # Compiled anew by each: a kill may also hit the writing of a shared program.
-        env=os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert_same_run(workdir, whole)
+    assert f"stopped by {number} and saved at step {step}" in told and 3 <= step < STEPS
+    command = next(line for line in told.splitlines() if "saved at" in line).partition(": python ")
+    assert shlex.split(command[2]) == ["launch.py", f"--workdir={workdir}", *OVERRIDES]
+    if number == "SIGUSR1":
+        done = subprocess.run(
+            [sys.executable, *shlex.split(command[2])],
+            cwd=ROOT,
+            env=ALONE,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert_same_run(workdir, whole)
+
+
+def test_a_requeue_asks_slurm_for_the_job_or_the_element_of_its_array(tmp_path):
+    asked, slurm = tmp_path / "asked", tmp_path / "bin" / "scontrol"
+    slurm.parent.mkdir()
+    slurm.write_text(f"#!/bin/sh\necho $@ >> {asked}\n")
+    slurm.chmod(0o755)
+    found = {"PATH": f"{slurm.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    array = found | {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}
+    for environment, told in ((found, "requeue 7\n"), (array, "requeue 5_3\n")):
+        asked.unlink(missing_ok=True)
+        workdir = tmp_path / told.split()[1]
+        process = start(workdir, "--requeue", **environment)
+        wait_for(lambda workdir=workdir: saved(workdir), process)
+        process.terminate()
+        assert process.wait(120) == 75 and asked.read_text() == told
+    process = start(tmp_path / "none", "--requeue", SLURM_JOB_ID="")
+    assert process.wait(120) == 2 and "this is no Slurm job" in process.stderr.read()
