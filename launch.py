@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from genlab import cli, compilation_cache, parallel
-from genlab.errors import UserError
+from genlab import cli, compilation_cache, parallel, slurm
+from genlab.errors import Preempted, UserError
 from genlab.modes import benchmark, evaluate, sample, summary, sweep
 from genlab.training import loop as train
+from genlab.workdir import lock, paths
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
     add_to, metrics = cli.load_sweep(FLAGS.config_file)
-    sweep.sweep(config, workdir, sweep.points(add_to), metrics)
+    folder, points = paths.of(workdir), sweep.points(add_to)
+    paths.make_folder(folder)
+    with lock.held(folder):
+        sweep.sweep(config, workdir, points, metrics)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:
@@ -53,6 +58,7 @@ flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")
 flags.DEFINE_integer("processes", 1, "Processes that train together; with --coordinator.")
 flags.DEFINE_integer("process", 0, "Which of them this one is; with --coordinator.")
+flags.DEFINE_bool("requeue", False, "After a preemption, puts its Slurm job back into the queue.")
 
 
 def main(_: Sequence[str]) -> None:
@@ -65,7 +71,14 @@ def main(_: Sequence[str]) -> None:
         parallel.keep_freed_memory()
         compilation_cache.start(FLAGS.compilation_cache)
         parallel.join_hosts(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
-        MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
+        if FLAGS.requeue:
+            slurm.check_requeue()
+        try:
+            MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
+        except Preempted:
+            if FLAGS.requeue and jax.process_index() == 0:
+                slurm.requeue()
+            raise
 
     cli.in_one_line(act)
 

@@ -141,7 +141,8 @@ def in_one_line(act: Callable[[], Any]) -> Any:
 
 
 def _fail(text: str, code: int) -> None:
-    print(f"launch.py: {text}", file=sys.stderr)
+    if text:
+        print(f"launch.py: {text}", file=sys.stderr)
     sys.exit(code)
 
 

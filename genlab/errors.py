@@ -21,6 +21,12 @@ class RunStopped(UserError):
     exit_code = 1
 
 
+class Preempted(UserError):
+    """A run that a signal stopped and that has saved: not finished, to be tried again."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
 def hint(word: str, choices: Iterable[str]) -> str:
     """' Did you mean X?' for the closest choice, else ' Known: ...'."""
     choices = sorted(choices)

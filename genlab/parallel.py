@@ -24,6 +24,15 @@ from genlab.state import Tree
 SHARED, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
 
 
+def refuse_float64() -> None:
+    """Raises UserError under JAX_ENABLE_X64: random draws, and so all numbers, would be others."""
+    if jax.config.jax_enable_x64:
+        raise UserError(
+            "JAX_ENABLE_X64: with it a model draws and rounds in another way than it was trained;"
+            " unset it, or set it to 0."
+        )
+
+
 def keep_freed_memory() -> None:
     """Lets glibc keep what XLA frees after a call, for the next call; for programs, not libraries.
 

@@ -24,7 +24,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from genlab import updates
+from genlab import parallel, updates
 from genlab.errors import UserError, hint
 from genlab.state import State, Tree
 from genlab.updates import Batch, Metrics
@@ -329,7 +329,8 @@ def family(name: str) -> type[Task]:
 
 
 def load(config: ConfigDict, spec: Spec) -> Task:
-    """The task of a config, for images of that shape."""
+    """The task of a config, for images of that shape. Raises UserError under JAX_ENABLE_X64."""
+    parallel.refuse_float64()
     return family(config.task).make(config, spec)
 
 

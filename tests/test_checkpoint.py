@@ -15,7 +15,8 @@ import pytest
 from genlab import restore
 from genlab.errors import UserError
 from genlab.state import State
-from genlab.workdir.checkpoint import Checkpoints, digest
+from genlab.workdir.checkpoint import Checkpoints
+from genlab.workdir.digests import digest
 
 
 def state(step: int, width: int = 3, dtype=np.float32) -> State:
@@ -64,36 +65,83 @@ def test_a_foreign_checkpoint_is_refused_by_name(saved, target, told):
         reader(saved).restore(5, target)
 
 
-def data_files(folder: Path) -> list[Path]:
-    return [p for p in (folder / "checkpoints/5/state").rglob("*") if p.parent.name == "d"]
+def harmed(data: bytes, other: bytes, harm: str) -> bytes:
+    """A file's bytes, cut, emptied, flipped in one bit, or those of another checkpoint."""
+    middle = len(data) // 2
+    return {
+        "empty": b"",
+        "cut": data[:middle],
+        "flip": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "swap": other,
+    }[harm]
 
 
-@pytest.mark.parametrize("harm", ["truncate", "remove", "no about", "metadata"])
-def test_a_damaged_checkpoint_is_never_restored(saved, harm):
-    where = saved / "checkpoints/5"
-    for file in data_files(saved):
-        if harm == "truncate":
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-        elif harm == "remove":
-            file.unlink()
-    if harm == "no about":
-        shutil.rmtree(where / "about")
-    if harm == "metadata":
-        (where / "state/_METADATA").write_text("{")
-    with pytest.raises(UserError, match="is damaged") as caught:
+def outcome(folder: Path, which: str | int) -> tuple:
+    """(step, state, about), or what was told instead."""
+    try:
+        found = reader(folder)
+        step = found.choose(which)
+        return step, found.restore(step, state(0)).params["model"]["w"].tolist(), found.about(step)
+    except UserError as error:
+        return (str(error),)
+
+
+@pytest.mark.parametrize("harm", ["empty", "cut", "flip", "swap"])
+@pytest.mark.parametrize("step", [2, 5])
+def test_a_checkpoint_with_any_file_damaged_is_whole_or_one_line(saved, step, harm, caplog, capfd):
+    """Some files only repeat what others hold; then what is restored is what was saved."""
+    kinds = ("latest", "best")
+    before, told = {which: outcome(saved, which) for which in kinds}, set()
+    capfd.readouterr()
+    for file in sorted(p for p in (saved / f"checkpoints/{step}").rglob("*") if p.is_file()):
+        twin = saved / f"checkpoints/{7 - step}" / file.relative_to(saved / f"checkpoints/{step}")
+        data = file.read_bytes()
+        file.write_bytes(harmed(data, twin.read_bytes() if twin.exists() else b"?", harm))
+        for which in kinds:
+            found = outcome(saved, which)
+            if found != before[which]:
+                assert f"checkpoints/{step} is damaged" in found[0], (file, found)
+                assert f"the others are {7 - step}" in found[0] and "\n" not in found[0]
+                told.add(file.parent.name)
+        file.write_bytes(data)
+    assert {"about", "d"} <= told or harm == "swap"
+    assert "Traceback" not in capfd.readouterr().err and not caplog.records
+
+
+@pytest.mark.parametrize("part", ["about", "state"])
+def test_a_checkpoint_with_a_part_removed_is_one_line(saved, part):
+    shutil.rmtree(saved / "checkpoints/5" / part)
+    with pytest.raises(UserError, match="checkpoints/5 is damaged"):
         reader(saved).restore(5, state(0))
-    assert "the others are 2" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_metric_that_was_changed_does_not_make_another_checkpoint_the_best(saved):
+    file = saved / "checkpoints/2/metrics/metrics"
+    file.write_text(file.read_text().replace("3.0", "9.0"))
+    with pytest.raises(UserError, match=r"checkpoints/2 is damaged.*metrics"):
+        reader(saved)
 
 
 def test_other_bits_are_noticed(saved):
-    """Orbax restores them without a word; the digest does not."""
-    about = next((saved / "checkpoints/5/about").glob("metadata"))
+    """Orbax restores them without a word; the digest does not, nor does the seal of the rest."""
+    about = saved / "checkpoints/5/about/metadata"
     found = json.loads(about.read_text())
     assert found["sha256"] == digest(state(5))
-    found["sha256"] = digest(state(4))
-    about.write_text(json.dumps(found))
+    for changed in ({"sha256": digest(state(4))}, {"note": 6}):
+        about.write_text(json.dumps(found | changed))
+        with pytest.raises(UserError, match="what is said about it has changed"):
+            reader(saved).restore(5, state(0))
+    old = {key: value for key, value in found.items() if key not in ("seal", "metrics")}
+    about.write_text(json.dumps(old | {"sha256": digest(state(4))}))
     with pytest.raises(UserError, match="its digest does not match"):
         reader(saved).restore(5, state(0))
+    about.write_text(json.dumps(old))  # as older versions wrote it
+    assert reader(saved).restore(5, state(0)).step == 5
+
+
+def test_64_bits_are_refused_by_name(trained):
+    with jax.enable_x64(True), pytest.raises(UserError, match="JAX_ENABLE_X64"):
+        restore(trained)
 
 
 def test_a_digest_sees_bits_names_shapes_and_dtypes():

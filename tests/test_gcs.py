@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -102,7 +103,8 @@ def local(tmp_path_factory, bucket) -> Path:
 def killed(bucket) -> str:
     """A run on the bucket that was killed in its middle."""
     process = bucket.start("launch.py", "--workdir=gs://runs/killed", *TRAIN)
-    while not any("commit_success" in name for name in bucket.names("killed/checkpoints/")):
+    whole = re.compile(r"killed/checkpoints/\d+/commit_success.txt")
+    while not any(map(whole.fullmatch, bucket.names("killed/checkpoints/"))):
         assert process.poll() is None, process.stdout.read()
     process.kill()
     process.wait()

@@ -80,9 +80,10 @@ def test_a_beating_holder_of_another_machine_is_not(tmp_path, monkeypatch):
 
     def beat():
         alive = foreign()
-        while not done.wait(0.02):
-            alive = alive.next()
-            file.write_text(alive.text())
+        with file.open("rb+", buffering=0) as written:
+            while not done.wait(0.02):
+                alive = alive.next()
+                os.pwrite(written.fileno(), alive.text().encode(), 0)
 
     thread = threading.Thread(target=beat)
     thread.start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -29,8 +31,11 @@ OVERRIDES = [
 OPTIMISED = {"XLA_FLAGS": ""}
 
 
-def start(workdir: Path, first: Callable[[], None] | None = None) -> launcher.Launch:
-    return launcher.start(f"--workdir={workdir}", *OVERRIDES, environment=OPTIMISED, first=first)
+def start(
+    workdir: Path, *flags: str, first: Callable[[], None] | None = None, **environment: str
+) -> launcher.Launch:
+    arguments = (f"--workdir={workdir}", *OVERRIDES, *flags)
+    return launcher.start(*arguments, environment=OPTIMISED | environment, first=first)
 
 
 def at_the_save_of(step: int, stop: int, before: bool) -> None:
@@ -49,18 +54,6 @@ def at_the_save_of(step: int, stop: int, before: bool) -> None:
             os.kill(os.getpid(), stop)
 
     os.rename = watched
-
-
-def kill_after_the_save_of_9() -> None:
-    at_the_save_of(9, signal.SIGKILL, before=False)
-
-
-def kill_in_the_save_of_15() -> None:
-    at_the_save_of(15, signal.SIGKILL, before=True)
-
-
-def terminate_after_the_save_of_3() -> None:
-    at_the_save_of(3, signal.SIGTERM, before=False)
 
 
 def saved(workdir: Path) -> list[int]:
@@ -86,9 +79,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     workdir = tmp_path / "run"
-    assert start(workdir, kill_after_the_save_of_9).wait() == -signal.SIGKILL
+    assert (
+        start(workdir, first=partial(at_the_save_of, 9, signal.SIGKILL, before=False)).wait()
+        == -signal.SIGKILL
+    )
     assert max(saved(workdir)) == 9
-    assert start(workdir, kill_in_the_save_of_15).wait() == -signal.SIGKILL
+    assert (
+        start(workdir, first=partial(at_the_save_of, 15, signal.SIGKILL, before=True)).wait()
+        == -signal.SIGKILL
+    )
     assert max(saved(workdir)) == 12
     assert [p for p in (workdir / "checkpoints").iterdir() if not p.name.isdigit()], "nothing half"
     torn = workdir / "metrics.jsonl"
@@ -101,14 +100,35 @@ def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     assert len((workdir / "runs.jsonl").read_text().splitlines()) == 3
 
 
-def test_sigterm_saves_and_exits_0_saying_how_to_resume(whole, tmp_path):
-    workdir = tmp_path / "run"
-    stopped = start(workdir, terminate_after_the_save_of_3)
-    assert stopped.wait() == 0, stopped.stderr
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT"])
+def test_a_signal_saves_and_exits_saying_the_command_that_resumes(whole, tmp_path, name):
+    """75 is "try again" for schedulers; Ctrl-C is 130 as everywhere."""
+    workdir, number = tmp_path / "a run", signal.Signals[name]
+    stopped = start(workdir, first=partial(at_the_save_of, 3, number, before=False))
+    assert stopped.wait() == (130 if name == "SIGINT" else 75), stopped.stderr
     step, told = max(saved(workdir)), stopped.stderr
-    assert f"saved at step {step}" in told and f"python launch.py --workdir={workdir}" in told
-    assert 3 <= step < STEPS
-    # The line that was told is enough: no --config.
-    done = launcher.start(f"--workdir={workdir}", environment=OPTIMISED)
-    assert done.wait() == 0, done.stderr
-    assert_same_run(workdir, whole)
+    assert f"stopped by {name} and saved at step {step}" in told and 3 <= step < STEPS
+    command = next(line for line in told.splitlines() if "saved at" in line).partition(": python ")
+    words = shlex.split(command[2])
+    assert words == ["launch.py", f"--workdir={workdir}", *OVERRIDES]
+    if name == "SIGUSR1":
+        done = launcher.start(*words[1:], environment=OPTIMISED)
+        assert done.wait() == 0, done.stderr
+        assert_same_run(workdir, whole)
+
+
+def test_a_requeue_asks_slurm_for_the_job_or_the_element_of_its_array(tmp_path):
+    asked, slurm = tmp_path / "asked", tmp_path / "bin" / "scontrol"
+    slurm.parent.mkdir()
+    slurm.write_text(f"#!/bin/sh\necho $@ >> {asked}\n")
+    slurm.chmod(0o755)
+    job = {"PATH": f"{slurm.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    array = job | {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}
+    terminate = partial(at_the_save_of, 3, signal.SIGTERM, before=False)
+    for environment, words in ((job, "requeue 7\n"), (array, "requeue 5_3\n")):
+        asked.unlink(missing_ok=True)
+        workdir = tmp_path / words.split()[1]
+        stopped = start(workdir, "--requeue", first=terminate, **environment)
+        assert stopped.wait() == 75 and asked.read_text() == words
+    refused = start(tmp_path / "none", "--requeue", SLURM_JOB_ID="")
+    assert refused.wait() == 2 and "this is no Slurm job" in refused.stderr

@@ -35,7 +35,6 @@ from genlab.training import loop as train
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lines as json_lines
 from genlab.workdir import paths
-from genlab.workdir.checkpoint import Checkpoints
 
 BASE = "config"  # the key of a point that names a config to start from
 SHOWN = 10  # samples of each run
@@ -112,15 +111,9 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
         log.info("run %d of %d: %s", number, len(runs), name(point))
         folder = str(paths.of(workdir) / name(point))
         try:
-            found = _run(own, folder)
+            results.append(Result(point, _run(own, folder)))
         except RunStopped as error:
             results.append(Result(point, {}, str(error)))
-        else:
-            if found is None:
-                log.info("the sweep stopped in run %d of %d; the same command goes on.",
-                         number, len(runs))  # fmt: skip
-                return
-            results.append(Result(point, found))
         jax.clear_caches()  # programs of other shapes would pile up
         write(paths.of(workdir), results, metrics)
     _draw_curves(paths.of(workdir), results, metrics)
@@ -128,9 +121,11 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
     print((paths.of(workdir) / "table.md").read_text(), end="")
 
 
-def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
-    """The evaluation of a run at its last step, trained and evaluated as far as needed; None if a
-    signal stopped it on its way."""
+def _run(config: ConfigDict, folder: str) -> dict[str, float]:
+    """The evaluation of a run at its last step, trained and evaluated as far as needed.
+
+    Raises: Preempted if a signal stopped it on its way.
+    """
 
     def evaluated() -> dict[str, Any] | None:
         lines = json_lines.read_lines(paths.of(folder) / "eval.jsonl")
@@ -139,11 +134,6 @@ def _run(config: ConfigDict, folder: str) -> dict[str, float] | None:
 
     if evaluated() is None:
         train.train(config, folder)
-        checkpoints = Checkpoints(folder)
-        reached = checkpoints.choose("latest")
-        checkpoints.close()
-        if reached < config.train.steps:
-            return None
         evaluate.evaluate_run(config, folder)
     else:
         run_configs.refuse_another_run(config, folder)

@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 import jax
 from etils import epath
 
-from genlab.errors import RunStopped
+from genlab.errors import Preempted, RunStopped
 from genlab.training.report import Report
 from genlab.training.signals import Signals
+from genlab.workdir import runs
 from genlab.workdir.checkpoint import Checkpoints
 
 
@@ -35,16 +36,18 @@ class Ends:
         self.checkpoints.wait()
         self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
 
-    def preempted(self, step: int) -> None:
-        """By a signal."""
+    def preempted(self, step: int) -> NoReturn:
+        """By a signal. Raises Preempted, or KeyboardInterrupt for Ctrl-C."""
         self.checkpoints.wait()
         self.report.event("preempted", step=step)
-        self.report.say(
-            f"stopped by a signal and saved at step {step}; the same command resumes:"
-            f" python launch.py --workdir={self.workdir}"
+        told = (
+            f"{self.workdir}: stopped by {self.signals.name} and saved at step {step}; the same"
+            f" command resumes: {runs.command()}"
         )
         if self.signals.number == signal.SIGINT:
+            self.report.say(told)
             raise KeyboardInterrupt
+        raise Preempted(told if self.report.active else "")
 
     def stopped_by_watch(self, step: int) -> NoReturn:
         """By a limit whose action is "stop"."""
