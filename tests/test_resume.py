@@ -79,15 +79,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     workdir = tmp_path / "run"
-    assert (
-        start(workdir, first=partial(at_the_save_of, 9, signal.SIGKILL, before=False)).wait()
-        == -signal.SIGKILL
-    )
+    kill = partial(at_the_save_of, 9, signal.SIGKILL, before=False)
+    assert start(workdir, first=kill).wait() == -signal.SIGKILL
     assert max(saved(workdir)) == 9
-    assert (
-        start(workdir, first=partial(at_the_save_of, 15, signal.SIGKILL, before=True)).wait()
-        == -signal.SIGKILL
-    )
+    kill = partial(at_the_save_of, 15, signal.SIGKILL, before=True)
+    assert start(workdir, first=kill).wait() == -signal.SIGKILL
     assert max(saved(workdir)) == 12
     assert [p for p in (workdir / "checkpoints").iterdir() if not p.name.isdigit()], "nothing half"
     torn = workdir / "metrics.jsonl"
