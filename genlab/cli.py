@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,14 +51,14 @@ def _parse(argv: list[str]) -> list[str]:
         raise UserError(" ".join(str(error).split()).removeprefix("flag --")) from None
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
-    flags.FLAGS.config_file = file
+    flags.FLAGS["config_file"].value = file
     configs.check_values(flags.FLAGS.config)
     return rest
 
 
 def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:
     """(key, value) of each --config.key=value, or --config.key value."""
-    for arg, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=True):
         flag, equals, value = arg.partition("=")
         if arg.startswith("-") and flag.lstrip("-").startswith("config."):
             yield flag.lstrip("-").removeprefix("config."), value if equals else following

@@ -135,7 +135,7 @@ def compare_model(
     real = _seen(classifier, test)
     seen = {"": samples, "_floor": train, "_ceiling": noise}
     labels = {"test images": distances.label_shares(real[1])}
-    numbers = {}
+    numbers: dict[str, float] = {}
     for end, images in seen.items():
         found = _seen(classifier, images)
         scores = compare_features(real, found, config.seed)

@@ -50,6 +50,11 @@ class CodeNetwork(nn.Module):
     heads: int
     outputs: int
 
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        raise NotImplementedError
+
     def encode(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,heads*codes]."""
         return self.encoder(x, condition, train)

@@ -14,9 +14,11 @@ import jax
 import jax.numpy as jnp
 
 Around = Callable[[jax.Array], jax.Array]
+Arrays = tuple[jax.Array, ...]
+State = tuple[jax.Array, jax.Array]  # h and c
 
 
-def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
+def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """The new h and c, and what the gradient needs: the three sigmoids as one, and the content."""
     opened, content = jnp.split(gates, [3 * c.shape[-1]], -1)
     sigmoids, content = nn.sigmoid(opened), jnp.tanh(content)
@@ -25,7 +27,7 @@ def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
     return o * jnp.tanh(c), c, sigmoids, content
 
 
-def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+def lstm(gates: jax.Array, c: jax.Array) -> State:
     """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
     return _cell(gates, c)[:2]
 
@@ -46,24 +48,26 @@ def lstm_scan(around: Around, drive: jax.Array, kernel: jax.Array, c: jax.Array)
     return _lstm_forward(around, drive, kernel, c)[0]
 
 
-def _lstm_forward(around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array) -> tuple:
-    def forward(state: tuple, drive: jax.Array) -> tuple:
+def _lstm_forward(
+    around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array
+) -> tuple[jax.Array, Arrays]:
+    def forward(state: State, drive: jax.Array) -> tuple[State, Arrays]:
         h, c = state
         gates = drive + jnp.einsum("g...i,gio->g...o", around(h), kernel)
-        found = _cell(gates, c)
-        return found[:2], found
+        stepped = _cell(gates, c)
+        return stepped[:2], stepped
 
     h, c, sigmoids, content = jax.lax.scan(forward, (jnp.zeros_like(start), start), drive)[1]
     return h, (h, c, sigmoids, content, kernel, start)
 
 
-def _lstm_backward(around: Around, kept: tuple, slope: jax.Array) -> tuple:
+def _lstm_backward(around: Around, kept: Arrays, slope: jax.Array) -> Arrays:
     h, c, sigmoids, content, kernel, start = kept
     earlier_h = jnp.concatenate([jnp.zeros_like(h[:1]), h[:-1]])
     earlier_c = jnp.concatenate([start[None], c[:-1]])
     to_states = jax.linear_transpose(around, start)
 
-    def backward(slopes: tuple, inputs: tuple) -> tuple:
+    def backward(slopes: State, inputs: Arrays) -> tuple[State, jax.Array]:
         dh, dc = slopes
         slope, earlier_c, c, sigmoids, g = inputs
         o, f, i = jnp.split(sigmoids, 3, -1)

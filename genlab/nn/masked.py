@@ -26,9 +26,10 @@ import numpy as np
 
 from genlab import noise
 from genlab.nn.pixel import (
+    CONTEXT_NAME,
+    AddContext,
     PixelFields,
     Place,
-    Told,
     cached,
     context_at,
     group,
@@ -211,24 +212,24 @@ class MaskedNetwork(PixelFields):
         beyond = ((0, 0), (0, 0), (0, self.margin), (0, 0))
         if self.margin:
             x = jnp.pad(x, beyond)
-            mapped = context is not None and context.shape[2] > 1
-            context = jnp.pad(context, beyond) if mapped else context
+            if context is not None and context.shape[2] > 1:
+                context = jnp.pad(context, beyond)
         # Before a row, the pixel right of the last row's end goes through the layers.
         pixel = (at[0] - 1, width) if at and at[1] is None else at
         context = context_at(context, pixel)
         y = self.conv(2 * self.features, self.first_kernel, "A", colours)(x, pixel)
-        skipped = 0.0
+        skipped: jax.Array | float = 0.0
         for _ in range(self.layers):
             out = self.layer(colours)(y, context, at, train)  # f32[B,H,W,2h]
             if self.skip:
                 skipped += self.conv(2 * self.features, 1, "B", colours)(out, pixel)
             y = y + out if self.residual else out
         outputs = channels * self.outputs
-        y = head(y + skipped, pixel, self.head, colours, outputs, self.dtype)[:, :, :width]
+        y = output_layers(y + skipped, pixel, self.head, colours, outputs, self.dtype)[:, :, :width]
         return y.reshape(*y.shape[:3], -1, self.outputs)
 
 
-def head(
+def output_layers(
     y: jax.Array, at: Place | None, maps: int, colours: int, outputs: int, dtype: str
 ) -> jax.Array:
     """f32[B,H,W,F] -> f32[B,H,W,outputs]: two ReLU and 1x1 mask B, within a compact method."""
@@ -260,7 +261,10 @@ class ConvLayer(nn.Module):
 
         y = conv(self.features, 1)(nn.relu(x), at)  # f32[B,H,W,h]
         y = conv(self.features, self.kernel)(nn.relu(y), at)
-        y = Told(self.features, self.colours, dtype=self.dtype)(y, context, at)
+        add_context = AddContext(
+            self.features, self.colours, dtype=self.dtype, name=CONTEXT_NAME
+        )  # fmt: skip
+        y = add_context(y, context, at)
         y = noise.Dropout(self.dropout)(nn.relu(y), train)
         return conv(2 * self.features, 1)(y, at)  # f32[B,H,W,2h]
 

@@ -25,6 +25,7 @@ import numpy as np
 from genlab.sections.fields import Count, Dtype, OddCount, Rate
 
 Place = tuple[Any, ...]  # (row, None), (row, column) or (row, column, colour); colour is an int
+CONTEXT_NAME = "Told_0"  # of an `AddContext` in a layer: checkpoints know its kernel by this name
 
 
 def group(size: int, colours: int, at: Place | None) -> slice:
@@ -66,7 +67,7 @@ def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
     return row if at[1] is None else jax.lax.dynamic_slice_in_dim(row, at[1], 1, 2)
 
 
-class Told(nn.Module):
+class AddContext(nn.Module):
     """Adds to features what a context says of them: a 1x1 convolution of it, without a mask.
 
     features: of all colours and gates.
@@ -84,8 +85,8 @@ class Told(nn.Module):
         """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
         if context is None:
             return x
-        told = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
-        return x + of_colour(told, self.colours, at, self.gates)
+        added = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
+        return x + of_colour(added, self.colours, at, self.gates)
 
 
 class PixelSampler(Protocol):

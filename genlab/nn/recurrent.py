@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
 from genlab.nn.masked import MaskedConv, MaskedNetwork
-from genlab.nn.pixel import Place, Told, cached, group, of_colour
+from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
 SHUT = 1e4  # of a gate: its sigmoid is 0 exactly, or 1
@@ -46,7 +46,8 @@ class RowLSTMLayer(nn.Module):
         drive = MaskedConv(
             4 * size, 3, "B", self.colours, 4, rows=0, patches=self.patches, dtype=self.dtype
         )(x, at)  # f32[B,H,W,4h]
-        drive = Told(4 * size, self.colours, 4, self.dtype)(drive, context, at)
+        add_context = AddContext(4 * size, self.colours, 4, self.dtype, name=CONTEXT_NAME)
+        drive = add_context(drive, context, at)
         kernel = self.param("state_kernel", GLOROT, (3 * size, 4 * size))
         first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
         kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
@@ -137,7 +138,8 @@ class DiagonalBiLSTMLayer(nn.Module):
         b, _, width, _ = x.shape
         size = self.features
         drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x, at)
-        drive = Told(8 * size, self.colours, 8, self.dtype)(drive, context, at)
+        add_context = AddContext(8 * size, self.colours, 8, self.dtype, name=CONTEXT_NAME)
+        drive = add_context(drive, context, at)
         drive = jnp.stack(jnp.split(drive, 2, -1))  # f32[2,B,H,W,4h]
         init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
         kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
@@ -211,7 +213,12 @@ class DiagonalBiLSTMLayer(nn.Module):
         return out[:, None, None]
 
     def _end(
-        self, drive: jax.Array, above: jax.Array, kernel: jax.Array, initial: jax.Array, row: Place
+        self,
+        drive: jax.Array,
+        above: jax.Array,
+        kernel: jax.Array,
+        initial: jax.Array,
+        row: jax.Array,
     ) -> jax.Array:
         """f32[B,W,4h] and the states above f32[B,W,h] -> the row's states from right to left."""
         above = jnp.where(row > 0, above, initial[0])

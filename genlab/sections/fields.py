@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+import flax.linen as nn
+
 from genlab.errors import UserError, hint
 
 
@@ -87,7 +89,7 @@ class Field:
 def fields_of(section: type, given: Iterable[str] = ()) -> dict[str, Field]:
     """{name: field} of a dataclass or a Flax module, but for those named in `given`."""
     kinds = typing.get_type_hints(section, include_extras=True)
-    hidden = {"parent", "name", *given} if hasattr(section, "apply") else set(given)
+    hidden = {"parent", "name", *given} if issubclass(section, nn.Module) else set(given)
     return {
         f.name: Field(kinds[f.name], f.default)
         for f in dataclasses.fields(section)

@@ -16,6 +16,8 @@ from genlab import optim, parallel
 from genlab.errors import UserError
 from genlab.metrics import images as metrics
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Restore, Spec
@@ -44,6 +46,7 @@ class Task(OnePlayer):
     distances: densities whose distance from the codes is measured.
     """
 
+    network: CodeNetwork
     error: str
     corruption: Corruption
     density: str
@@ -76,7 +79,9 @@ class Task(OnePlayer):
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         """See `genlab.task.Task`."""
         return cls(
-            network=build.build(config.model, "model", shape=spec.shape, heads=1, outputs=1),
+            network=build.build(
+                config.model, "model", CodeNetwork, shape=spec.shape, heads=1, outputs=1
+            ),
             error=config.loss,
             corruption=Corruption(**config.corruption),
             density=config.density.name,
@@ -257,12 +262,13 @@ class Task(OnePlayer):
         }
 
     def _encode(self, params: Tree, x: jax.Array, rngs: Any = None) -> jax.Array:
-        call = {"params": params}, x, None, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="encode")
+        inputs = x, None, rngs is not None
+        return outputs_of(self.network, params, *inputs, rngs=rngs, method="encode")
 
     def _decode(self, params: Tree, codes: jax.Array, rngs: Any = None) -> jax.Array:
-        call = {"params": params}, codes, None, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="decode")[..., 0]  # f32[B,H,W,C]
+        inputs = codes, None, rngs is not None
+        logits = outputs_of(self.network, params, *inputs, rngs=rngs, method="decode")
+        return logits[..., 0]  # f32[B,H,W,C]
 
     def _logits(self, params: Tree, x: jax.Array, rngs: Any = None) -> jax.Array:
         return self._decode(params, self._encode(params, x, rngs), rngs)

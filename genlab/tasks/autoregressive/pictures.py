@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab.likelihoods.levels import dequantise, quantise
+from genlab.nn.apply import outputs_of
 from genlab.pictures.figures import ImageRows, Picture
 from genlab.state import State, Tree
 from genlab.task import PLAYER
@@ -34,11 +35,11 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
 
     @jax.jit
     def slope(params: Tree, x: jax.Array, row: int, column: int) -> jax.Array:
-        def told(x: jax.Array) -> jax.Array:
-            outputs = task.network.apply({"params": params}, x, context)[:, row, column]
+        def weighted(x: jax.Array) -> jax.Array:
+            outputs = outputs_of(task.network, params, x, context)[:, row, column]
             return (outputs * jax.random.normal(keys[1], outputs.shape)).sum()
 
-        return jax.grad(told)(x)
+        return jax.grad(weighted)(x)
 
     def field(row: int, column: int) -> np.ndarray:
         read = np.abs(slope(state.params[PLAYER], x, row, column)).max((0, 3)) > 0  # bool[H,W]

@@ -24,7 +24,8 @@ import numpy as np
 
 from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre
-from genlab.nn.pixel import PixelNetwork
+from genlab.nn.apply import outputs_of
+from genlab.nn.pixel import PixelFields, PixelNetwork
 from genlab.state import Tree
 from genlab.tasks.autoregressive.stepping import Cached, Naive
 
@@ -99,7 +100,7 @@ class Sampler:
 
     def outputs(self, values: jax.Array) -> jax.Array:
         """i32[B,H,W,C] levels -> f32[B,H,W,C,outputs], by one pass over all pixels."""
-        return self.network.apply({"params": self.params}, self.seen(values), self.context)
+        return outputs_of(self.network, self.params, self.seen(values), self.context)
 
     def _chosen(
         self, outputs: jax.Array, values: jax.Array, colour: int, noise: jax.Array
@@ -112,6 +113,7 @@ class Sampler:
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """Value after value."""
+        assert isinstance(self.network, PixelFields)  # others draw their parts
         _, height, width, colours = given.shape
         levels = self.predictor.levels
         stepper = STEPPERS[self.method](self.network, self.params, self.context, given.shape)
@@ -168,7 +170,7 @@ class Sampler:
         flat = [np.asarray(x).reshape(len(x), -1)[:, order] for x in (first, second)]
         differing = np.flatnonzero((flat[0] != flat[1]).any(1))
         lead = [
-            self._lead(keys, first, i, int(order[np.argmax(flat[0][i] != flat[1][i])]))
+            self._lead(keys, first, int(i), int(order[np.argmax(flat[0][i] != flat[1][i])]))
             for i in differing
         ]
         return len(differing), sum(lead)

@@ -18,6 +18,8 @@ from genlab.likelihoods.contract import PixelLikelihood, PixelPredictor
 from genlab.likelihoods.grey_value import GreyValue
 from genlab.likelihoods.levels import centre, dequantise, quantise
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.pixel import PixelNetwork
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Spec
 from genlab.tasks.autoregressive import defaults, pictures
@@ -38,6 +40,7 @@ class Task(OnePlayer):
     binarisation: of images for two levels, see `likelihoods.choose.observe`.
     """
 
+    network: PixelNetwork
     predictor: PixelPredictor
     binarisation: str
     conditional_on: int = 0
@@ -68,7 +71,7 @@ class Task(OnePlayer):
         if conditional and not spec.classes:
             raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
         return cls(
-            network=build.build(config.model, "model", outputs=predictor.outputs),
+            network=build.build(config.model, "model", PixelNetwork, outputs=predictor.outputs),
             predictor=predictor,
             binarisation=config.likelihood.binarisation,
             optimizer=optim.make(config.optim, config.train.steps),
@@ -227,9 +230,8 @@ class Task(OnePlayer):
         self, params: Tree, values: jax.Array, labels: jax.Array, rngs: Any = None
     ) -> jax.Array:
         x = centre(values, self.predictor.levels)  # f32[B,H,W,C]
-        return self.network.apply(
-            {"params": params}, x, self.context(labels), train=rngs is not None, rngs=rngs
-        )
+        context, train = self.context(labels), rngs is not None
+        return outputs_of(self.network, params, x, context, train=train, rngs=rngs)
 
     def _measure(
         self,

@@ -102,14 +102,15 @@ class Objective:
         key: jax.Array,
     ) -> tuple[jax.Array | float, dict[str, jax.Array]]:
         """f32[], the weighted sum of those with a weight, and each by its name."""
-        total, found = 0.0, {}
+        total: jax.Array | float = 0.0
+        penalties: dict[str, jax.Array] = {}
         if self.gradient_penalty:
-            found["gradient_penalty"] = gradient_penalty(score, real, fake, key).mean()
-            total += self.gradient_penalty * found["gradient_penalty"]
+            penalties["gradient_penalty"] = gradient_penalty(score, real, fake, key).mean()
+            total += self.gradient_penalty * penalties["gradient_penalty"]
         if self.r1:
-            found["r1"] = r1(score, real).mean()
-            total += 0.5 * self.r1 * found["r1"]
-        return total, found
+            penalties["r1"] = r1(score, real).mean()
+            total += 0.5 * self.r1 * penalties["r1"]
+        return total, penalties
 
 
 def make(section: ConfigDict) -> Objective:

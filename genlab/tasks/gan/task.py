@@ -18,6 +18,8 @@ from ml_collections import ConfigDict
 from genlab import noise, optim, updates
 from genlab.errors import UserError
 from genlab.nn import build
+from genlab.nn.apply import outputs_and_variables
+from genlab.nn.gan import Discriminator, Generator
 from genlab.state import State, Tree
 from genlab.task import Spec
 from genlab.task import Task as BaseTask
@@ -42,8 +44,8 @@ class Task(BaseTask):
     ema: decay of the generator's averaged weights, 0 for none.
     """
 
-    generator: nn.Module
-    discriminator: nn.Module
+    generator: Generator
+    discriminator: Discriminator
     objective: losses.Objective
     discriminator_steps: int
     prior: str
@@ -75,16 +77,18 @@ class Task(BaseTask):
             raise UserError(f"gan.discriminator_steps={steps} must divide data.batch_size={size}.")
         if gan.conditional and not spec.classes:
             raise UserError("gan.conditional: this data has no labels; set it to False.")
-        networks, optimizers = {}, {}
-        for player in (GENERATOR, DISCRIMINATOR):
-            section = config.model[player]
-            networks[player] = build.build(section, f"model.{player}", shape=spec.shape)
-            optimizers[f"{player}_optimizer"] = optim.make(
-                config.optim[player], config.train.steps, f"optim.{player}"
-            )
+        networks, total = config.model, config.train.steps
         return cls(
-            **networks,
-            **optimizers,
+            generator=build.build(
+                networks.generator, "model.generator", Generator, shape=spec.shape
+            ),
+            discriminator=build.build(
+                networks.discriminator, "model.discriminator", Discriminator, shape=spec.shape
+            ),
+            generator_optimizer=optim.make(config.optim.generator, total, "optim.generator"),
+            discriminator_optimizer=optim.make(
+                config.optim.discriminator, total, "optim.discriminator"
+            ),
             objective=losses.make(gan),
             discriminator_steps=steps,
             prior=config.model.prior,
@@ -289,9 +293,6 @@ def _applied(
     condition: jax.Array | None,
     key: jax.Array | None,
 ) -> tuple[jax.Array, Tree]:
-    variables = {"params": params} | ({"batch_stats": stats} if stats else {})
     rngs = None if key is None else {"dropout": key}
-    made, changed = network.apply(
-        variables, x, condition, key is not None, rngs=rngs, mutable=["batch_stats"]
-    )
-    return made, changed.get("batch_stats", {})
+    inputs = x, condition, key is not None
+    return outputs_and_variables(network, params, "batch_stats", stats, *inputs, rngs=rngs)

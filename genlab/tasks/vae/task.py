@@ -22,6 +22,8 @@ from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import ImageLikelihood
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Restore, Spec
@@ -47,6 +49,7 @@ class Task(OnePlayer):
     importance_samples: K of an evaluation's bound, computed `chunk` at a time.
     """
 
+    network: CodeNetwork
     likelihood: ImageLikelihood
     binarisation: str
     objective: str
@@ -87,7 +90,7 @@ class Task(OnePlayer):
             raise UserError(f"likelihood.name={name}: a VAE needs one that draws.")
         given = {"shape": spec.shape, "heads": 2, "outputs": likelihood.outputs}
         return cls(
-            network=build.build(config.model, "model", **given),
+            network=build.build(config.model, "model", CodeNetwork, **given),
             likelihood=likelihood,
             binarisation=config.likelihood.binarisation,
             objective=vae.objective,
@@ -261,9 +264,9 @@ class Task(OnePlayer):
     ) -> tuple[jax.Array, jax.Array]:
         """f32[B,d] each: mean and log variance, the latter kept within float32's reach."""
         scale = 1 if jnp.issubdtype(values.dtype, jnp.floating) else self.likelihood.levels - 1
-        call = {"params": params}, values / scale, condition, rngs is not None
-        found = self.network.apply(*call, rngs=rngs, method="encode")  # f32[B,2d]
-        mean, log_variance = jnp.split(found, 2, axis=-1)
+        inputs = values / scale, condition, rngs is not None
+        encoded = outputs_of(self.network, params, *inputs, rngs=rngs, method="encode")  # f32[B,2d]
+        mean, log_variance = jnp.split(encoded, 2, axis=-1)
         return mean, jnp.clip(log_variance, -20.0, 20.0)
 
     def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -274,8 +277,8 @@ class Task(OnePlayer):
     def _decode(
         self, params: Tree, z: jax.Array, condition: jax.Array | None, rngs: Any = None
     ) -> jax.Array:
-        call = {"params": params}, z, condition, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="decode")  # f32[B,H,W,C,outputs]
+        inputs = z, condition, rngs is not None  # -> f32[B,H,W,C,outputs]
+        return outputs_of(self.network, params, *inputs, rngs=rngs, method="decode")
 
     def _terms(
         self,
