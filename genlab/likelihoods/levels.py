@@ -1,4 +1,4 @@
-"""Bytes, the levels that likelihoods are of, and what networks see of them."""
+"""Conversions between bytes, the levels that likelihoods model, and the inputs of networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def quantise(images: Images, levels: int) -> Images:
 
 
 def dequantise(values: jax.Array | np.ndarray, levels: int) -> jax.Array:
-    """i32 levels -> u8, evenly from 0 to 255 but within each level's bin: `quantise` undoes it."""
+    """i32 levels -> u8, evenly from 0 to 255 but within their bins, so `quantise` inverts it."""
     first, beyond = (-(-(values + i) * 256 // levels) for i in (0, 1))
     even = jnp.round(values * (255.0 / (levels - 1)))
     return jnp.clip(even, first, beyond - 1).astype(jnp.uint8)

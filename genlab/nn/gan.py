@@ -101,8 +101,8 @@ class DenseDiscriminator(Discriminator):
 
 
 class ConvGenerator(Generator):
-    """A square of latent numbers, transposed convolutions to it, unpadded convolutions back to the
-    size of the image.
+    """A square of latent numbers grows by transposed convolutions, and shrinks to the size of the
+    image by unpadded convolutions.
 
     features: of the transposed convolutions, the first unpadded, the others of stride 2.
     decoder_features: of the unpadded convolutions.
@@ -154,8 +154,8 @@ class ConvDiscriminator(Discriminator):
 
     features: of the strided convolutions.
     valid_features: of the unpadded convolutions.
-    hidden: widths of the dense layers; a width of 1 is a unit through which all must pass, and
-      which can die.
+    hidden: widths of the dense layers. A width of 1 is a single ReLU through which everything
+      passes, and which can die.
     """
 
     features: tuple[Count, ...] = (128, 64)
@@ -177,13 +177,13 @@ class ConvDiscriminator(Discriminator):
 
 
 class ResizeGenerator(Generator):
-    """A dense layer to a small map, then transposed convolutions of stride 2; a map that came out
-    too large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
+    """A dense layer to a small map, then transposed convolutions of stride 2. A map that is too
+    large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
 
-    Radford et al., arXiv 1511.06434, have it at 64x64.
+    Radford et al., arXiv 1511.06434, use it at 64x64.
 
     start: features of the small map.
-    features: of the transposed convolutions but the last, which makes the image.
+    features: of the transposed convolutions except the last, which makes the image.
     kernel: side of all kernels.
     """
 

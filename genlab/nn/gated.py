@@ -1,8 +1,8 @@
 """The Gated PixelCNN: two stacks of convolutions, and no blind spot.
 
 The vertical stack sees all rows above a pixel, the horizontal one its own row up to it and, through
-a 1x1 link, the vertical stack. Called as `genlab/nn/pixel.py` says; what is computed before a row
-is the vertical stack.
+a 1x1 link, the vertical stack. The networks are called as `genlab/nn/pixel.py` says; before each
+row, the vertical stack is computed.
 
 Source: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", arXiv
 1606.05328, section 2.
@@ -35,8 +35,10 @@ def gate(x: jax.Array) -> jax.Array:
 
 
 class VerticalConv(nn.Module):
-    """A convolution over `rows` rows, the last of them the pixel's own, without any mask: of a map
-    whose row i knows the image above row i only."""
+    """A convolution over the pixel's own row and those above it, `rows` in all, without a mask.
+
+    Its input needs none: row i of the vertical map knows the image above row i only.
+    """
 
     features: int
     kernel: int
@@ -77,10 +79,10 @@ class VerticalConv(nn.Module):
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks (figure 2 there); the residual is the horizontal stack's.
+    """One layer of both stacks (figure 2 of the source); only the horizontal one has a residual.
 
-    kind: mask of the horizontal stack, A in the first layer, which has no residual.
-    rows: of the vertical kernel.
+    kind: mask of the horizontal stack; A in the first layer, which has no residual.
+    rows: rows of the vertical kernel.
     """
 
     features: int
@@ -169,9 +171,10 @@ def both_maps(x: jax.Array, at: Place | None) -> tuple[jax.Array | None, jax.Arr
 
 
 class GatedPixelCNN(PixelFields):
-    """The Gated PixelCNN. A class is a bias in every gate (section 2.3 there).
+    """The Gated PixelCNN. A class adds a bias to every gate (section 2.3 of the source).
 
-    features: p of both stacks.  kernel: side of all convolutions but the first.
+    features: p of both stacks.
+    kernel: side of all convolutions but the first.
     """
 
     kernel: OddCount = 3

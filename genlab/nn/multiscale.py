@@ -1,9 +1,9 @@
 """Multi-scale networks: a small image first, then all other pixels given it.
 
 The small image is every `factor`-th pixel of every `factor`-th row. Its own network gives those
-pixels their distributions; another network gives the others theirs, given the pixels before them
-in raster order and, through an enlarged map of it that all its layers are told, the small image.
-So the likelihood of the whole is exact: every pixel is modelled once.
+pixels their distributions. Another network gives all others theirs: it sees the pixels before them
+in raster order and, as the context of all its layers, an enlarged map of the small image. Every
+pixel is modelled once, so the likelihood of the whole is exact.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, section 3.6.
 """
@@ -26,7 +26,7 @@ Image = TypeVar("Image", jax.Array, np.ndarray)
 
 
 class Enlarge(nn.Module):
-    """A small image to a map of the large one's size, that says what is known around a pixel."""
+    """Enlarges a small image to a map of what is known around each pixel of the large one."""
 
     features: int
     factor: int
@@ -82,7 +82,7 @@ class MultiScale(PixelNetwork):
         at: Place | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """See `masked.MaskedNetwork`, but for `at`: samplers go through both networks in turn."""
+        """See `masked.MaskedNetwork`; without `at`, because samplers take each scale in turn."""
         if at is not None:
             raise ValueError("a multi-scale network is sampled scale by scale")
         small = self.reduced(x)

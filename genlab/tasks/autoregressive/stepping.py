@@ -1,4 +1,4 @@
-"""Networks of pixels value after value: with a pass over all pixels for each, or from a cache."""
+"""Computes networks of pixels value by value: by a pass over all pixels each, or from a cache."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Naive:
 
 
 class Cached(Naive):
-    """Computes the value alone, from features and states of those before it."""
+    """Computes one value alone, from the features and states of those before it."""
 
     def start(self) -> Tree:
         """The cache, all zeros."""
@@ -56,7 +56,7 @@ class Cached(Naive):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), made)
 
     def row(self, kept: Tree, x: jax.Array, i: jax.Array) -> Tree:
-        """The cache with what all pixels of the row share."""
+        """The cache, updated with what all pixels of the row share."""
         return self._apply(kept, x, (i, None))[1]
 
     def value(

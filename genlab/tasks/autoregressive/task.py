@@ -37,7 +37,7 @@ class Task(OnePlayer):
     """A network of pixels, called as `genlab/nn/pixel.py` says.
 
     predictor: the likelihood of a pixel; a `GreyValue` only predicts it.
-    binarisation: of images for two levels, see `likelihoods.choose.observe`.
+    binarisation: how images become two levels, see `likelihoods.choose.observe`.
     """
 
     network: PixelNetwork
@@ -58,7 +58,7 @@ class Task(OnePlayer):
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         """See `genlab.task.Task`."""
-        predictor = choose.make(config.likelihood, spec.shape[2])
+        predictor = choose.likelihood_of(config.likelihood, spec.shape[2])
         expected = config.likelihood.binarisation == "expected"
         if not isinstance(predictor, PixelPredictor) or expected:
             raise UserError(
@@ -125,8 +125,10 @@ class Task(OnePlayer):
         return means | {"bits_per_dim": choose.bits_per_dim(means["nll"], self.shape)}
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats (of stochastically binarised
-        images: of one draw of them by `key`)."""
+        """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats.
+
+        With stochastic binarisation, they are those of one draw of the images by `key`.
+        """
         if isinstance(self.predictor, GreyValue):
             raise UserError("log_prob: a grey_value model has no likelihood; train another one.")
         return -self.evaluate(state, batch, key)["nll"]
@@ -171,7 +173,7 @@ class Task(OnePlayer):
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> Sampler:
-        """What draws images of those labels i32[B]. Raises UserError for an unknown method."""
+        """The sampler for images of those labels i32[B]. Raises UserError for an unknown method."""
         self.check_sample(state, method)
         return Sampler(
             network=self.network.as_sampled(patches=parallel.platform() == "cpu"),
@@ -190,8 +192,7 @@ class Task(OnePlayer):
         first: np.ndarray,
         second: np.ndarray,
     ) -> tuple[int, int]:
-        """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
-        those by more than rounding explains."""
+        """See `genlab.task.Completes`."""
         both = (np.asarray(quantise(x, self.predictor.levels)) for x in (first, second))
         return self.sampler(state, labels).differences(keys, *both)
 
@@ -218,7 +219,7 @@ class Task(OnePlayer):
         return field | pictures.of_images(self, model, split, key)
 
     def context(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,1,1,classes], or None for a model of no class."""
+        """i32[B] -> f32[B,1,1,classes], or None for an unconditional model."""
         if not self.conditional_on:
             return None
         return jax.nn.one_hot(labels, self.conditional_on)[:, None, None]
