@@ -56,6 +56,17 @@ def _fields(section: ConfigDict, path: str, given: frozenset[str]) -> dict[str, 
     return {name: field for name, field in fields.items() if name not in given}
 
 
+def _class_of_kind(section: ConfigDict, path: str, kind: type[Network]) -> type[Network]:
+    """The class that a section names. Raises UserError if it is not of that kind."""
+    network = network_class(section.get("name", ""), path)
+    if not issubclass(network, kind):
+        fitting = [name for name in networks() if issubclass(network_class(name, path), kind)]
+        raise UserError(
+            f"{path}.name: {section.name} is of another kind; take one of {', '.join(fitting)}."
+        )
+    return network
+
+
 def _is_network(field: Field) -> bool:
     return isinstance(field.kind, type) and issubclass(field.kind, nn.Module)
 
@@ -104,6 +115,7 @@ def check_section(section: ConfigDict, path: str, given: frozenset[str]) -> None
         if key not in fields:
             raise UserError(f"{path}.{key}: {name} has no such field.{hint(key, fields)}")
         if isinstance(value, ConfigDict) and _is_network(fields[key]):
+            _class_of_kind(value, f"{path}.{key}", fields[key].kind)
             check_section(value, f"{path}.{key}", given)
         else:
             check(f"{path}.{key}", value, fields[key].kind, name)
@@ -124,13 +136,8 @@ def build(section: ConfigDict, path: str, kind: type[Network], **given: Any) -> 
       or a value out of range.
     """
     names = frozenset(given)
+    network = _class_of_kind(section, path, kind)
     check_section(section, path, names)
-    network = network_class(section.name, path)
-    if not issubclass(network, kind):
-        fitting = [name for name in networks() if issubclass(network_class(name, path), kind)]
-        raise UserError(
-            f"{path}.name: {section.name} is of another kind; take one of {', '.join(fitting)}."
-        )
     fields: dict[str, Any] = {}
     for key, field in _fields(section, path, names).items():
         if key in section:
