@@ -25,7 +25,7 @@ from genlab.task import Completes, Samples, Task
 from genlab.training.compiled import compile_steps, initial_state
 
 REPEATS = 7
-PATIENCE = 600  # seconds that the naive sampler may take
+PATIENCE = 600  # the most seconds that the naive sampler may take
 
 
 def seconds(run: Callable[[], Any], repeats: int = REPEATS) -> float:

@@ -25,8 +25,8 @@ from genlab.model import Model, restore
 from genlab.pictures import figures
 from genlab.task import Classifies
 
-FEWEST = 16  # images, for neighbours and halves to mean anything
-QUERIES = 2000  # samples whose nearest training image is looked for, in pixels
+FEWEST = 16  # images; with fewer, neighbours and halves mean nothing
+QUERIES = 2000  # samples whose nearest training image is searched, in pixels
 TESTED = 4000  # images of each set in the two-sample tests
 PART = 4096  # training images read at once
 SHOWN = 10  # images in a row
@@ -72,7 +72,7 @@ class Comparison:
     pictures: dict[str, Any]
 
     def table(self) -> str:
-        """For a terminal: each score with its floor and its ceiling."""
+        """The scores with their floors and ceilings, as text for a terminal."""
         taken = self.protocol
         count, name = f"{taken['images']:,}", taken["features"]
         lines = [
@@ -168,20 +168,20 @@ def compare_model(
 
 
 def remarks(samples: np.ndarray, test: np.ndarray, features: int) -> list[str]:
-    """What misleads in comparing these sets u8[N,H,W,C] by that many features."""
+    """What may mislead when these sets u8[N,H,W,C] are compared by that many features."""
     drawn, real = (len(np.unique(images)) for images in (samples, test))
-    found = []
+    notes = []
     if drawn <= real // 4:
-        found.append(
+        notes.append(
             f"samples take {drawn} pixel values and test images {real}; every comparison of the two"
             " sees that as well."
         )
     if len(samples) <= features:
-        found.append(
+        notes.append(
             f"{len(samples)} images have no full covariance of {features} features: the Fréchet"
             " distance is mostly bias; raise eval.images."
         )
-    return found
+    return notes
 
 
 def _seen(classifier: Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,10 +190,10 @@ def _seen(classifier: Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def compare_features(
-    real: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], seed: int
+    real: tuple[np.ndarray, np.ndarray], drawn: tuple[np.ndarray, np.ndarray], seed: int
 ) -> dict[str, float]:
     """The numbers of METRICS, of (features f[N,d], probabilities f[N,K]) of both sets."""
-    (a, p), (b, q) = real, found
+    (a, p), (b, q) = real, drawn
     kernel, deviation = distances.kernel_distance(a, b, seed)
     precision, recall = distances.precision_recall(a, b)
     density, coverage = distances.density_coverage(a, b)

@@ -1,4 +1,4 @@
-"""A network from its config section: found by name, filled from its class, checked, built."""
+"""Builds networks from config sections, which name the class and are filled and checked by it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def networks() -> list[str]:
 
 
 def current(name: str) -> str:
-    """The name of a network as it is spelled today."""
+    """The current name of a network that may have an old one."""
     file, dot, cls = name.partition(".")
     return f"{RENAMED.get(file, file)}{dot}{cls}"
 
