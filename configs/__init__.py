@@ -1,1 +1,1 @@
-"""One file a config; `common.py` has what they share."""
+"""One file for each config; `common.py` has what they share."""

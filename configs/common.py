@@ -1,6 +1,6 @@
 """What configs share: data sets, lengths of training, and their arguments.
 
-What the configs of one family share stands beside the family, in `genlab/tasks/<family>`.
+What the configs of one family share is in `genlab/tasks/<family>/defaults.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from genlab.tasks.autoregressive import likelihood_training
 
 
 def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]) -> ConfigDict:
-    """The config as changed by the variants that its argument names, `a` or `a,b`; `smoke`, which
+    """Applies the variants that a config's argument names, `a` or `a,b`. The variant `smoke`, which
     every config has, is not among them.
 
     Raises: UserError for a name that the config does not have.
@@ -27,22 +27,22 @@ def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]
 
 
 def in_epochs(config: ConfigDict, steps_per_epoch: int, epochs: int, every: int = 1) -> None:
-    """Steps for that many epochs; evaluation, checkpoint and progress sheet every so many."""
+    """Sets the steps for that many epochs, and measures, saves and draws after every `every`."""
     config.train.update(steps=epochs * steps_per_epoch, log_every=steps_per_epoch // 4 or 1)
     config.train.eval_every = config.train.checkpoint_every = every * steps_per_epoch
     config.train.sample_every = every * steps_per_epoch
 
 
 def mnist(config: ConfigDict, batch_size: int, epochs: int) -> None:
-    """MNIST, 5,000 training images held out for validation; evaluation, checkpoint and progress
-    sheet after each epoch."""
+    """MNIST, with 5,000 training images held out for validation; measures, saves and draws after
+    each epoch."""
     config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=batch_size)
     config.data.update(train_split="train[:55000]", valid_split="train[55000:]")
     in_epochs(config, 55_000 // batch_size, epochs)
 
 
 def grey_mnist(config: ConfigDict, steps: int) -> None:
-    """MNIST at 256 levels for likelihoods, 10,000 training images held out."""
+    """MNIST at 256 levels for likelihoods, with 10,000 training images held out."""
     config.data.update(source="tfds:mnist", image_size=28, channels=1, batch_size=16)
     config.data.update(train_split="train[:50000]", valid_split="train[50000:]")
     likelihood_training(config, steps)

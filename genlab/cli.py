@@ -1,9 +1,8 @@
-"""The command line: which config, with which overrides; every mistake in one line."""
+"""The command line: it reads the config and its overrides, and reports a mistake in one line."""
 
 from __future__ import annotations
 
 import errno
-import itertools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,21 +51,21 @@ def _parse(argv: list[str]) -> list[str]:
         raise UserError(" ".join(str(error).split()).removeprefix("flag --")) from None
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
-    flags.FLAGS.config_file = file
+    flags.FLAGS["config_file"].value = file
     configs.check_values(flags.FLAGS.config)
     return rest
 
 
 def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:
     """(key, value) of each --config.key=value, or --config.key value."""
-    for arg, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+    for arg, following in zip(argv[1:], [*argv[2:], ""], strict=True):
         flag, equals, value = arg.partition("=")
         if arg.startswith("-") and flag.lstrip("-").startswith("config."):
             yield flag.lstrip("-").removeprefix("config."), value if equals else following
 
 
 def _spelled_today(arg: str) -> str:
-    """A flag whose key has another name by now, under that name."""
+    """A flag, with the new name of a key that was renamed."""
     for old, new in configs.RENAMED.items():
         flag, equals, value = arg.partition("=")
         if flag.lstrip("-") == f"config.{old}":
@@ -75,7 +74,7 @@ def _spelled_today(arg: str) -> str:
 
 
 def _name_network(config: ConfigDict, key: str, name: str) -> None:
-    """Another network in a section brings its own fields, which further overrides may name."""
+    """Gives a section the fields of another network, which further overrides may name."""
     path, _, last = key.rpartition(".")
     given = configs.networks(config.task).get(path)
     if last == "name" and given is not None:
@@ -112,7 +111,7 @@ def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
 
 
 def _check_key(key: str, config: ConfigDict) -> None:
-    """Raises UserError, with the nearest key, for one that the config has not and cannot have."""
+    """Raises UserError, with the nearest key, for one that the config cannot have."""
     configs.admit(config, key)
     keys = configs.flat(config)
     sections = {k.rpartition(".")[0] for k in keys}
@@ -121,7 +120,7 @@ def _check_key(key: str, config: ConfigDict) -> None:
 
 
 def in_one_line(act: Callable[[], Any]) -> Any:
-    """act(); a mistake of the user's becomes one line on stderr and an exit code."""
+    """Calls `act`; a mistake of the user becomes one line on stderr and an exit code."""
     if not log.handlers:
         log.addHandler(logging.StreamHandler())
         log.propagate = False  # absl puts a date before every line

@@ -24,11 +24,11 @@ from genlab.sections.fields import Field, check, fields_of, spelled
 from genlab.sections.shared import SHARED, Limit, Optim
 
 WATCH = "train.watch"
-RENAMED = {"eval.features": "eval.classifier"}  # keys of before, still read
+RENAMED = {"eval.features": "eval.classifier"}  # old keys, which are still read
 
 
 def base(family: str = "") -> ConfigDict:
-    """A config of a family with every default; networks are still to be named."""
+    """A config of a family with every default, but without the names of its networks."""
     config = ConfigDict({"task": family})
     for path, section in sections(family).items():
         for name, field in fields_of(section).items():
@@ -40,7 +40,7 @@ def base(family: str = "") -> ConfigDict:
 
 
 def sections(family: str) -> dict[str, type]:
-    """{path: dataclass} of a family's sections; without a family, those that all have."""
+    """{path: dataclass} of a family's sections; without a family, those of all families."""
     own = tasks.family(family).sections if family else {}
     return {path: cls for path, cls in (SHARED | own).items() if cls is not None}
 
@@ -51,7 +51,7 @@ def networks(family: str) -> dict[str, frozenset[str]]:
 
 
 def at(config: ConfigDict, path: str, make: bool = False) -> ConfigDict:
-    """The section of that path; with `make`, made where it is not there."""
+    """The section of that path; `make` creates it where it is missing."""
     for name in path.split(".") if path else ():
         if make and name not in config:
             config[name] = ConfigDict()
@@ -60,7 +60,8 @@ def at(config: ConfigDict, path: str, make: bool = False) -> ConfigDict:
 
 
 def complete(config: ConfigDict) -> list[str]:
-    """Fills a config with today's defaults, and spells its keys as today; returns what it added.
+    """Fills a config with today's defaults and gives old keys their new names; returns the keys it
+    added.
 
     Raises: UserError for a family or a network that does not exist.
     """
@@ -99,8 +100,8 @@ def _fill(config: ConfigDict, path: str, name: str, field: Field) -> list[str]:
 
 
 def check_values(config: ConfigDict) -> None:
-    """Raises UserError, in one line with the whole key path, for the first field of any section
-    that is unknown, of another type or out of its range."""
+    """Raises UserError, in one line with the whole key path, for the first field that is unknown,
+    of another type or out of its range."""
     family = config.task
     places = {*sections(family), *networks(family), WATCH}
     for path in places:
@@ -153,19 +154,19 @@ def _check_cadences(train: ConfigDict) -> None:
 
 
 def admit(config: ConfigDict, key: str) -> None:
-    """Makes room for a key that a config may have and does not: a parameter of its optimizer, a
-    field of a limit of `train.watch`."""
+    """Adds a key, at its default, that a config may have but does not: a parameter of its
+    optimizer, or a field of a limit of `train.watch`."""
     path, _, name = key.rpartition(".")
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     if path.startswith(f"{WATCH}.") and path.count(".") == 2:
-        found = fields_of(Limit)
+        fields = fields_of(Limit)
     elif issubclass(sections(config.task).get(path, object), Optim):
-        found = optim.parameters(at(config, path).name, path)
-    if name in found and found[name].default is not dataclasses.MISSING:
+        fields = optim.parameters(at(config, path).name, path)
+    if name in fields and fields[name].default is not dataclasses.MISSING:
         with config.unlocked():
             section = at(config, path, make=True)
             if name not in section:
-                section[name] = found[name].default
+                section[name] = fields[name].default
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:
@@ -193,15 +194,15 @@ def module(file: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("genlab_config", path)
     if spec is None or spec.loader is None:
         raise UserError(f"--config={path}: not a Python file.")
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    if not hasattr(found, "get_config"):
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    if not hasattr(loaded, "get_config"):
         raise UserError(f"--config={path}: it has no get_config(arg).")
-    return found
+    return loaded
 
 
 def load(file: str) -> ConfigDict:
-    """The whole locked config of `path.py` or `path.py:variant,variant`; every file has `smoke`."""
+    """The complete, locked config of `path.py` or `path.py:variant,variant`; all have `smoke`."""
     names = [name for name in file.partition(":")[2].split(",") if name]
     rest = ",".join(name for name in names if name != "smoke")
     get_config = module(file).get_config

@@ -17,10 +17,10 @@ from genlab.task import Spec, Task, abstract_batch, abstract_state
 
 
 def metric_names(task: Task, spec: Spec) -> set[str]:
-    """What an evaluation of the task yields, without computing it."""
+    """The names of what an evaluation of the task measures, without computing it."""
     state, batch = abstract_state(task, spec), abstract_batch(spec)
-    found = jax.eval_shape(on_one_device(task.evaluate), state, batch, jax.random.key(0))
-    means = {name: np.ones(x.shape[1:]) for name, x in found.items()}
+    metrics = jax.eval_shape(on_one_device(task.evaluate), state, batch, jax.random.key(0))
+    means = {name: np.ones(x.shape[1:]) for name, x in metrics.items()}
     return set(task.summarise(means))
 
 
@@ -37,16 +37,16 @@ def evaluator(
 
     def call(number: jax.Array, shared: Any, part: dict[str, jax.Array]) -> Any:
         state, images = shared
-        part = jax.tree.map(lambda x: x[0], part)  # one step a call
+        part = jax.tree.map(lambda x: x[0], part)  # a call has one step
         batch = feed.fetch(images, part)
-        found = task.evaluate(state, batch, jax.random.fold_in(key, number))
+        metrics = task.evaluate(state, batch, jax.random.fold_in(key, number))
         mask = part["mask"]
 
         def masked_sum(x: jax.Array) -> jax.Array:  # [B,...] -> [...]
             real = (mask > 0).reshape(-1, *[1] * (x.ndim - 1))
             return jnp.where(real, x, 0.0).sum(0)  # not a product: a padded row may hold a NaN
 
-        sums = {name: masked_sum(x) for name, x in found.items()}
+        sums = {name: masked_sum(x) for name, x in metrics.items()}
         return number + 1, jax.lax.psum((sums, mask.sum()), AXIS)
 
     compiled = replicas.compile(call)

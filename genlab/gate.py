@@ -1,4 +1,4 @@
-"""What scripts may hand to a model: taken as it is meant, or refused in one line."""
+"""Checks what scripts hand to a model: it is taken as meant, or refused in one line."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def known(values: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def labels(values: Any, count: int, classes: int) -> np.ndarray:
-    """i32[count] from 0 to `classes` - 1; of a model that is told no class (`classes` 0), any, by
+    """i32[count] from 0 to `classes` - 1; an unconditional model (`classes` 0) takes any, by
     default -1.
 
-    Raises: UserError for a conditional model without labels, or labels that are none.
+    Raises: UserError for a conditional model without labels, or for values that are no labels.
     """
     if values is None:
         if classes:
@@ -76,14 +76,14 @@ def codes(values: Any, size: int) -> np.ndarray:
 
 
 def temperature(value: Any) -> np.float32:
-    """A number above 0, also as a float32."""
+    """A number that is above 0 as a float32 too."""
     try:
-        found = np.float32(value)
+        number = np.float32(value)
     except (TypeError, ValueError):
         raise UserError(f"temperature={value!r}: take a number above 0.") from None
-    if not (found.ndim == 0 and found > 0 and math.isfinite(found)):
+    if not (number.ndim == 0 and number > 0 and math.isfinite(number)):
         raise UserError(f"temperature={value}: take a number above 0, within float32.")
-    return found
+    return number
 
 
 def count(value: Any, name: str = "count", low: int = 1) -> int:

@@ -123,8 +123,8 @@ class Model:
         if isinstance(self.task, Completes):  # of a blank image: one program for both
             blank = np.zeros((count, *self.spec.shape), np.uint8)
             return self.complete(key, blank, blank > 0, method, temperature, labels, progress)
-        told = (self._labels(labels, count),)
-        return self._draw(run, told, key, count, temperature, progress)
+        arrays = (self._labels(labels, count),)
+        return self._draw(run, arrays, key, count, temperature, progress)
 
     def complete(
         self,
@@ -152,12 +152,12 @@ class Model:
         samples: int | None = None,
         labels: np.ndarray | None = None,
     ) -> np.ndarray:
-        """u8[N,H,W,C] -> f32[N], nats; exact, or for a VAE the bound of that many draws."""
+        """u8[N,H,W,C] -> f32[N], nats: exact, or for a VAE the bound of `samples` draws."""
         draws = {} if samples is None else {"samples": gate.count(samples, "samples")}
         return self.apply("log_prob", images, labels, key, **draws)
 
     def encode(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-        """u8[N,H,W,C] -> f32[N,codes]; of a VAE the posterior mean."""
+        """u8[N,H,W,C] -> f32[N,codes]; for a VAE, the posterior mean."""
         return self.apply("encode", images, labels)
 
     def decode(self, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -177,7 +177,7 @@ class Model:
         return self.apply("denoise", images)
 
     def score(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-        """u8[N,H,W,C] -> f32[N]: how badly the model explains each image; the task says how."""
+        """u8[N,H,W,C] -> f32[N]: how badly the model explains each image, in the task's unit."""
         return self.apply("score", images, labels)
 
     def apply(
@@ -249,7 +249,8 @@ class Model:
     ) -> np.ndarray:
         """Runs a program on `sample.batch_size` rows of the arrays at a time, the last padded.
 
-        One shape for any count: another shape may round another way, and so draw another image.
+        All counts use one shape, because another shape may round differently, and so draw another
+        image.
         """
         size, count = self.config.sample.batch_size, len(arrays[0])
         if not count:  # the shape of what nothing gives

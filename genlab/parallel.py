@@ -151,7 +151,7 @@ def platform() -> str:
     return device.platform if device else jax.default_backend()
 
 
-def on_one_device(fn: Callable[..., Any]) -> Callable[..., Any]:
+def on_one_device(fn: Callable[..., Any]) -> jax.stages.Wrapped:
     """The function, compiled for one device with the `data` axis bound: for scripts, samplers."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
     return jax.jit(jax.shard_map(fn, mesh=mesh, in_specs=SHARED, out_specs=SHARED, check_vma=False))

@@ -1,9 +1,9 @@
-"""What a task is: a learning problem as a few pure functions, and how it is found by name.
+"""The contract of a task: a learning problem as a few pure functions, loaded by its name.
 
 A family is a folder of `genlab/tasks`. Its `task.py` holds a class `Task` that derives from the
-`Task` below or, with one network and one optimizer, from `OnePlayer`. What is abstract here must
-be given; all else has a default. What some families can do and others cannot is a Protocol at the
-end of this file, asked for by `isinstance(task, Samples)`.
+`Task` below or, with one network and one optimizer, from `OnePlayer`. A family gives what is
+abstract here; everything else has a default. What only some families can do is a Protocol at the
+end of this file, and `isinstance(task, Samples)` asks for it.
 
 Everything a task computes runs inside `parallel`, where the `data` axis is bound.
 """
@@ -35,8 +35,8 @@ if TYPE_CHECKING:  # for annotations: these rooms stand above this file
     from genlab.pictures.figures import Picture
 
 Restore = Callable[[str], "Model"]
-PLAYER = "model"  # of a task with one network
-SHEET = 16  # images of a progress sheet, 4x4
+PLAYER = "model"  # the player of a task with one network
+SHEET = 16  # images on a progress sheet, 4x4
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Task(abc.ABC):
     """A learning problem: pure functions of a state, a batch and a key.
 
     shape: (H, W, C) of its images.
-    units: of its metrics, by name.
-    sections: the config sections of the family by their place ("" is outside all sections), beyond
-      those of `genlab.sections.shared` or in their stead; None where one of those is not used.
-    networks: the places of network sections, and the fields that the task sets in them.
+    units: units of its metrics, by name.
+    sections: the config sections of the family by their path ("" is outside all sections). They add
+      to those of `genlab.sections.shared` or replace them; None drops one.
+    networks: the paths of network sections, and the fields that the task sets in them.
     adjustable: beginnings of the config keys that an evaluation may set otherwise than training.
-    methods: what `sample` takes as its method, beside "auto".
-    conditional_on: how many classes the model is told, 0 for none.
+    methods: what `sample` takes as its method, besides "auto".
+    conditional_on: how many classes the model is conditioned on, 0 for none.
     """
 
     shape: tuple[int, int, int]
@@ -75,7 +75,7 @@ class Task(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
-        """The task of a whole config. Raises UserError for what the config cannot mean."""
+        """The task of a complete config. Raises UserError where settings contradict each other."""
 
     @classmethod
     def smoke(cls, config: ConfigDict) -> None:
@@ -89,7 +89,7 @@ class Task(abc.ABC):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the numbers of an evaluation were measured on: the stamp of a likelihood."""
+        """What the numbers of an evaluation were measured on, which is stamped on them."""
         return {"likelihood": "none"}
 
     @abc.abstractmethod
@@ -111,24 +111,29 @@ class Task(abc.ABC):
     def for_evaluation(
         self, state: State, evaluation: ConfigDict, restore: Restore
     ) -> tuple[Task, State]:
-        """The task and state that `--mode=eval` measures: a tighter bound, another model to compare
-        with.
+        """The task and state that `--mode=eval` measures, for a tighter bound or a comparison.
 
-        Args: evaluation: `config.eval`.  restore: a workdir -> its model.
+        Args:
+          evaluation: `config.eval`.
+          restore: gives the model of a workdir.
         """
         return self, state
 
     def remarks(self, metrics: dict[str, Any]) -> list[str]:
-        """What a reader of an evaluation must be told."""
+        """What a reader of an evaluation must know."""
         return []
 
     def finish(self, state: State, data: Data) -> State:
-        """The state with what is fitted after training, before it is saved."""
+        """The state before it is saved, with what is fitted after training."""
         return state
 
     def progress(self, model: Model, batch: dict[str, np.ndarray], key: jax.Array) -> Any:
-        """u8[N,H,W,C], the progress sheet, from validation images; None for a task that draws
-        nothing. By default samples, by the same noise at every step."""
+        """u8[N,H,W,C], the progress sheet, or None for a task that draws nothing.
+
+        By default it shows samples, drawn with the same noise at every step.
+
+        Args: batch: validation images.
+        """
         return model.sample(key, SHEET) if isinstance(self, Samples) else None
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
@@ -136,11 +141,11 @@ class Task(abc.ABC):
         return {}
 
     def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
-        """{name: (u8[N,H,W,C], note)}: rows that a sweep puts beside those of its other runs."""
+        """{name: (u8[N,H,W,C], note)}: rows that a sweep shows next to those of its other runs."""
         return {}
 
     def check_sample(self, state: State, method: str) -> None:
-        """Raises UserError for a method that does not exist, or where sampling would mislead."""
+        """Raises UserError for an unknown method, or where sampling would mislead."""
         if method not in ("auto", *self.methods):
             near = hint(method, ("auto", *self.methods))
             raise UserError(f"sample.method: no method {method!r}.{near}")
@@ -162,22 +167,22 @@ class OnePlayer(Task):
     def loss(
         self, params: Tree, state: State, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
-        """f32[], and (what is logged, the new statistics of the player)."""
+        """f32[], and (the metrics to log, the new statistics of the player)."""
 
     def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
-        """What the network is told besides an image, from i32[B]."""
+        """The inputs of the network besides an image, for labels i32[B]."""
         return ()
 
     def initial_stats(self) -> dict[str, Tree]:
-        """What a state starts with besides parameters."""
+        """The statistics of a fresh state."""
         return {}
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
         x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        told = self.network_inputs(jnp.zeros(1, jnp.int32))
+        more = self.network_inputs(jnp.zeros(1, jnp.int32))
         return State.create(
-            {PLAYER: self.network.init(key, x, *told)["params"]},
+            {PLAYER: self.network.init(key, x, *more)["params"]},
             {PLAYER: self.optimizer},
             stats=self.initial_stats(),
             averaged=(PLAYER,) if self.ema else (),
@@ -205,7 +210,7 @@ class Samples(Protocol):
 
 @runtime_checkable
 class Completes(Protocol):
-    """Draws the pixels that are not known of an image."""
+    """Draws the unknown pixels of an image."""
 
     def complete(
         self,
@@ -227,8 +232,8 @@ class Completes(Protocol):
         first: np.ndarray,
         second: np.ndarray,
     ) -> tuple[int, int]:
-        """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
-        those by more than rounding explains."""
+        """Compares two samplers' images u8[B,H,W,C] by the same keys: how many differ, and how many
+        of those by more than rounding explains."""
 
 
 @runtime_checkable
@@ -264,7 +269,7 @@ class Decodes(Protocol):
 
 @runtime_checkable
 class Denoises(Protocol):
-    """Takes noise out of images."""
+    """Removes noise from images."""
 
     def denoise(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """Corrupted u8[B,H,W,C] -> u8[B,H,W,C]."""
@@ -272,7 +277,7 @@ class Denoises(Protocol):
 
 @runtime_checkable
 class Scores(Protocol):
-    """Tells how badly a model explains an image."""
+    """Measures how badly a model explains an image."""
 
     def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B]; the task says in which unit."""
@@ -280,7 +285,7 @@ class Scores(Protocol):
 
 @runtime_checkable
 class Classifies(Protocol):
-    """Tells the class of an image, and has features to compare images by."""
+    """Gives the class of an image, and features to compare images by."""
 
     def classify(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B,classes], probabilities."""

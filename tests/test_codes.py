@@ -79,7 +79,7 @@ def test_pooling_takes_the_largest_and_upsampling_returns_to_every_side(side):
         np.testing.assert_array_equal(found[:, i, j], block.max((1, 2)))
     for shape in ((28, 28, 1), (9, 14, 3)):
         for cls in (conv.PooledAutoencoder, conv.StridedAutoencoder):
-            net = cls(shape=shape, heads=1, outputs=2)
+            net = cls(shape=shape, code_parameters=1, outputs=2)
             made = jax.eval_shape(net.init_with_output, jax.random.key(0), jnp.zeros((3, *shape)))
             assert made[0].shape == (3, *shape, 2)
 
@@ -122,7 +122,7 @@ def test_a_mixture_of_fewer_examples_than_components_is_fitted():
     codes = np.random.default_rng(0).normal(size=(3, 2))
     fitted = densities.fit(codes, components=5, step=0)
     assert (fitted["mixture"]["weights"] > 0).sum() <= 3
-    drawn = densities.draw(fitted, "mixture", jax.random.key(0), 1.0)
+    drawn = densities.draw_code(fitted, "mixture", jax.random.key(0), 1.0)
     assert bool(jnp.isfinite(drawn).all())
 
 

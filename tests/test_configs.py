@@ -12,7 +12,9 @@ from ml_collections import ConfigDict
 from genlab import cli, evaluate, restore, task
 from genlab.data import splits as data
 from genlab.errors import UserError
-from genlab.nn import masked
+from genlab.nn import build, masked
+from genlab.nn.dense import CodeNetwork
+from genlab.nn.pixel import PixelNetwork
 from genlab.parallel import on_one_device
 from genlab.state import State
 from genlab.training import loop as train
@@ -78,7 +80,7 @@ def section(**changes):
 
 
 def test_a_section_builds_its_network():
-    net = config.build(section(dropout=0), "model", outputs=2)
+    net = build.build(section(dropout=0), "model", PixelNetwork, outputs=2)
     assert net == masked.PixelCNN(outputs=2, features=4, dropout=0)
 
 
@@ -97,4 +99,20 @@ def test_a_section_builds_its_network():
 )
 def test_a_section_with_a_mistake_is_one_line(changes, told):
     with pytest.raises(UserError, match=told):
-        config.build(section(**changes), "model", outputs=2)
+        build.build(section(**changes), "model", PixelNetwork, outputs=2)
+
+
+def test_a_network_of_another_kind_than_the_task_needs_is_one_line():
+    given = {"shape": (8, 8, 1), "code_parameters": 1, "outputs": 2}
+    with pytest.raises(UserError, match=r"model.name: masked.PixelCNN .* dense.Autoencoder"):
+        build.build(section(), "model", CodeNetwork, **given)
+
+
+def test_the_inner_networks_of_a_network_are_checked_for_their_kind():
+    scales = ConfigDict({"name": "multiscale.MultiScale", "small": section(), "large": section()})
+    assert build.build(scales, "model", PixelNetwork, outputs=2).large == masked.PixelCNN(
+        outputs=2, features=4
+    )
+    scales.large = ConfigDict({"name": "gan.DenseDiscriminator"})
+    with pytest.raises(UserError, match=r"model\.large\.name: gan\.DenseDiscriminator"):
+        build.build(scales, "model", PixelNetwork, outputs=2)

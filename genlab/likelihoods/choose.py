@@ -1,4 +1,4 @@
-"""The likelihood of a config, what it observes of images, and the stamp of its results."""
+"""The likelihood of a config, the values that images have for it, and the stamp of its results."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Section:
 
     name: Annotated[str, OneOf(NAMES)] = "categorical"
     levels: Annotated[int, Range(2, 256)] = 256
-    binarisation: Annotated[str, OneOf(BINARISATIONS)] = "fixed"  # of two levels, see `observe`
+    binarisation: Annotated[str, OneOf(BINARISATIONS)] = "fixed"  # to two levels, see `observe`
     components: Count = 10  # of a logistic_mixture
     deviation: NonNegative = 0.1  # of a gaussian; 0 learns one for each value
 
 
-def make(config: ConfigDict, colours: int) -> Outputs:
+def likelihood_of(config: ConfigDict, colours: int) -> Outputs:
     """The likelihood of a `likelihood` section, for images of that many colours.
 
     Raises: UserError naming the key at fault.
@@ -46,7 +46,7 @@ def make(config: ConfigDict, colours: int) -> Outputs:
         raise UserError(f"likelihood.binarisation={config.binarisation} needs likelihood.levels=2.")
     if config.binarisation == "expected" and config.name != "bernoulli":
         raise UserError("likelihood.binarisation=expected needs likelihood.name=bernoulli.")
-    made: dict[str, Outputs] = {
+    known: dict[str, Outputs] = {
         "categorical": Categorical(config.levels),
         "bernoulli": Bernoulli(config.levels),
         "grey_value": GreyValue(config.levels),
@@ -54,15 +54,16 @@ def make(config: ConfigDict, colours: int) -> Outputs:
         "logistic_mixture": LogisticMixture(config.levels, config.components, colours),
         "gaussian": Gaussian(config.levels, config.deviation),
     }
-    return made[config.name]
+    return known[config.name]
 
 
 def observe(likelihood: Outputs, binarisation: str, images: jax.Array, key: jax.Array) -> jax.Array:
-    """u8[B,H,W,C] -> the values that a likelihood is of: i32 levels, or f32 on [0,1].
+    """u8[B,H,W,C] -> the values whose likelihood is measured: i32 levels, or f32 on [0,1].
 
     Args:
-      binarisation: of images for two levels. fixed: split at 127; stochastic: drawn with the grey
-        value as probability; expected: the grey values themselves (see `Bernoulli`).
+      binarisation: how images become two levels. "fixed" splits them between 127 and 128;
+        "stochastic" draws them, with the grey value as probability; "expected" keeps the grey
+        values (see `Bernoulli`).
     """
     if isinstance(likelihood, Gaussian):
         uniform = noise.uniform(key, images.shape)
@@ -75,7 +76,7 @@ def observe(likelihood: Outputs, binarisation: str, images: jax.Array, key: jax.
 
 
 def protocol(likelihood: Outputs, binarisation: str) -> dict[str, Any]:
-    """What a likelihood is a likelihood of, for the stamp of a result."""
+    """What values a likelihood was measured on, for the stamp of a result."""
     stamp: dict[str, Any] = {"likelihood": type(likelihood).__name__, "levels": likelihood.levels}
     if likelihood.levels == 2:
         meant = " (grey values as probabilities)" if binarisation == "expected" else ""

@@ -24,7 +24,7 @@ class Outputs(Protocol):
 
     @property
     def estimate(self) -> str:
-        """What its log-likelihood is: "exact", a "bound", or "none"."""
+        """What its log-likelihood is: "exact", a "bound", or "none" for one that has none."""
 
 
 @runtime_checkable
@@ -37,24 +37,25 @@ class Likelihood(Outputs, Protocol):
 
 @runtime_checkable
 class PixelPredictor(Outputs, Protocol):
-    """Outputs from which a pixel is drawn, colour after colour: what samplers need."""
+    """Outputs from which samplers draw a pixel, colour after colour."""
 
     def conditional(self, params: jax.Array, values: jax.Array, colour: int) -> jax.Array:
         """The logits f32[...,levels] of one colour of a pixel, unnormalised log probabilities.
 
-        Args: params f32[...,C,outputs] and values i32[...,C] of the pixel; of the values only
-          colours before this one are read.
+        Args:
+          params: f32[...,C,outputs] of the pixel.
+          values: i32[...,C] of the pixel; only the colours before this one are read.
         """
 
 
 @runtime_checkable
 class PixelLikelihood(Likelihood, PixelPredictor, Protocol):
-    """A likelihood whose colours follow one another: of autoregressive models."""
+    """A likelihood whose colours are drawn one after another: for autoregressive models."""
 
 
 @runtime_checkable
 class ImageLikelihood(Likelihood, Protocol):
-    """A likelihood that draws a whole image at once: of decoders."""
+    """A likelihood that draws a whole image at once: for decoders."""
 
     def mean(self, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> f32[...], the expected value, as a level."""

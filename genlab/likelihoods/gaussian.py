@@ -11,12 +11,13 @@ import jax.numpy as jnp
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A normal density of grey values on [0,1], of one deviation or, if that is 0, of its own for
-    each value.
+    """A normal density of grey values on [0,1].
 
-    Its values are (level + u) / levels with u uniform on [0,1): with log(levels) taken off each
-    dimension, the mean over u is a lower bound on the log-likelihood of the levels (Theis et al.,
-    arXiv 1511.01844, section 3.1).
+    Its values are (level + u) / levels, with u uniform on [0,1). Less log(levels) per dimension,
+    the mean over u is a lower bound on the log-likelihood of the levels (Theis et al., arXiv
+    1511.01844, section 3.1).
+
+    deviation: of all values; 0 if the network gives each value its own.
     """
 
     levels: int = 256

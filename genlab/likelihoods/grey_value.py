@@ -25,7 +25,7 @@ class GreyValue:
         return self.logits(jnp.take(params, colour, -2))
 
     def logits(self, params: jax.Array) -> jax.Array:
-        """f32[...,levels]: all mass on the nearest level, so that no noise can move it."""
+        """f32[...,levels]: all mass is on the nearest level, so that no noise can move it."""
         distance = jnp.abs(self.mean(params)[..., None] - jnp.arange(self.levels))
         return jnp.where(distance == distance.min(-1, keepdims=True), 0.0, -jnp.inf)
 

@@ -16,11 +16,11 @@ LIMIT = 7.0  # of a log scale, either way
 
 
 def log_bin(values: jax.Array, mean: jax.Array, log_scale: jax.Array, levels: int) -> jax.Array:
-    """i32[...] levels, f32[...] mean on [-1,1] and log scale -> f32[...], the log probability of
-    each bin; the first and the last are open.
+    """The log probability of each level's bin; the first and the last bin are open.
 
-    With s the logistic function, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)): no difference of
-    nearly equal numbers.
+    i32[...] levels, f32[...] mean on [-1,1] and log scale -> f32[...], nats. With s the logistic
+    function, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), which avoids the difference of nearly equal
+    numbers.
     """
     precision = jnp.exp(-jnp.clip(log_scale, -LIMIT, LIMIT))
     middle = (centre(values, levels) - mean) * precision
@@ -33,8 +33,8 @@ def log_bin(values: jax.Array, mean: jax.Array, log_scale: jax.Array, levels: in
 def every_bin(mean: jax.Array, log_scale: jax.Array, levels: int) -> jax.Array:
     """f32[...,K] mean and log scale -> f32[...,levels,K], exp(log_bin) of every level.
 
-    A sampler needs them all, for each value it draws: so by one exponential for each edge between
-    two bins, and no logarithm.
+    A sampler needs all of them for each value it draws, so they are computed with one exponential
+    for each edge between two bins, and without logarithms.
     """
     precision = jnp.exp(-jnp.clip(log_scale, -LIMIT, LIMIT))[..., None, :]
     edges = centre(jnp.arange(levels - 1) + 0.5, levels)[:, None]
@@ -74,10 +74,10 @@ class Logistic:
 class LogisticMixture:
     """A mixture of logistics for a whole pixel, whose colours share the component.
 
-    The mean of green moves with red, that of blue with red and green, linearly and in each
-    component on its own. The weights are the first colour's: they cannot depend on the pixel.
-    Parameters of a value: the weight, mean and log scale of each component, and, of colours, a
-    coefficient for each other colour (the earlier ones are used).
+    The mean of green depends linearly on red, that of blue on red and green, with coefficients of
+    each component. The weights are those of the first colour, because they cannot depend on the
+    pixel. The parameters of a value are, for each component, the weight, the mean, the log scale
+    and a coefficient for each other colour, of which those of earlier colours are used.
     """
 
     levels: int = 256

@@ -1,1 +1,1 @@
-"""What `launch.py` does: one file a mode."""
+"""What `launch.py` does, one file for each mode."""

@@ -1,18 +1,20 @@
-"""Speed as ratios measured in one run: against the matrix-product peak, and against a full pass."""
+"""Measures speed as ratios within one run: to the matrix-product peak, and to a full pass."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 from ml_collections import ConfigDict
 
 from genlab import parallel
@@ -23,7 +25,7 @@ from genlab.task import Completes, Samples, Task
 from genlab.training.compiled import compile_steps, initial_state
 
 REPEATS = 7
-PATIENCE = 600  # seconds that the naive sampler may take
+PATIENCE = 600  # the most seconds that the naive sampler may take
 
 
 def seconds(run: Callable[[], Any], repeats: int = REPEATS) -> float:
@@ -45,18 +47,23 @@ def matrix_peak(dtype: str) -> float:
         matrix = jax.random.normal(jax.random.key(0), (n, n), dtype)
         jax.block_until_ready(product(matrix, matrix))
         # The best of many: other work on the machine only ever slows a product down.
-        times = [seconds(lambda m=matrix: product(m, m), 1) for _ in range(REPEATS)]
+        square = functools.partial(product, matrix, matrix)
+        times = [seconds(square, 1) for _ in range(REPEATS)]
         best = max(best, 2 * n**3 / min(times))
     return best
 
 
-def product_flops(jaxpr: Any) -> float:
-    """Floating-point operations of all matrix products and convolutions of a program, on one
-    device. XLA's own count takes the body of a scan once, whatever its length."""
+def product_flops(jaxpr: Jaxpr) -> float:
+    """The floating-point operations of a program's matrix products and convolutions, on one
+    device.
+
+    XLA's own count takes the body of a scan once, whatever its length.
+    """
     total = 0.0
     for equation in jaxpr.eqns:
         kind, params = equation.primitive.name, equation.params
-        shapes = [v.aval.shape for v in (*equation.invars, *equation.outvars)]
+        operands: Any = (*equation.invars, *equation.outvars)
+        shapes = [operand.aval.shape for operand in operands]
         if kind == "dot_general":
             (contracted, _), _ = params["dimension_numbers"]
             inner = math.prod(shapes[0][d] for d in contracted)
@@ -71,13 +78,14 @@ def product_flops(jaxpr: Any) -> float:
     return total
 
 
-def _programs(values: Any) -> Iterator[Any]:
+def _programs(values: Iterable[Any]) -> Iterator[Jaxpr]:
+    """The programs within the parameters of an operation: bodies of scans, branches."""
     for value in values:
         if isinstance(value, (tuple, list)):
             yield from _programs(value)
-        elif hasattr(value, "eqns"):
+        elif isinstance(value, Jaxpr):
             yield value
-        elif hasattr(value, "jaxpr") and hasattr(value.jaxpr, "eqns"):
+        elif isinstance(value, ClosedJaxpr):
             yield value.jaxpr
 
 
@@ -89,17 +97,20 @@ def benchmark(config: ConfigDict, workdir: str) -> None:
     state = initial_state(task, sets, config.seed)
     dtype = config.model.get("dtype", "float32") if "model" in config else "float32"
     peak = matrix_peak(dtype)
-    found = {"device": jax.devices()[0].device_kind, "devices": replicas.count}
-    found |= {"matrix_peak_gflops": peak / 1e9}
-    found |= _training(config, replicas, sets, task, state, peak)
+    numbers: dict[str, Any] = {
+        "device": jax.devices()[0].device_kind,
+        "devices": replicas.count,
+        "matrix_peak_gflops": peak / 1e9,
+    }
+    numbers |= _training(config, replicas, sets, task, state, peak)
     if isinstance(task, Samples):
-        found |= _sampling(config, sets, task, state)
+        numbers |= _sampling(config, sets, task, state)
     stats = jax.local_devices()[0].memory_stats() or {}
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    found["peak_memory_mb"] = stats.get("peak_bytes_in_use", host) / 2**20
-    for name, value in found.items():
+    numbers["peak_memory_mb"] = stats.get("peak_bytes_in_use", host) / 2**20
+    for name, value in numbers.items():
         print(f"{name:32} {value:,.4g}" if isinstance(value, float) else f"{name:32} {value}")
-    print(json.dumps(found))
+    print(json.dumps(numbers))
 
 
 def _training(
@@ -138,46 +149,80 @@ def _training(
 
 
 def _sampling(config: ConfigDict, sets: data.Data, task: Task, state: Any) -> dict[str, Any]:
-    count, key = config.sample.batch_size, jax.random.key(0)
+    """The speed of each sampler, and where their images differ."""
     state = jax.tree.map(jnp.asarray, state)
+    count = config.sample.batch_size
     batch = {
         "image": jnp.zeros((count, *sets.spec.shape), jnp.uint8),
         "label": jnp.zeros(count, jnp.int32),
     }
-    full = parallel.on_one_device(task.evaluate)
-    jax.block_until_ready(full(state, batch, key))
-    full_pass = seconds(lambda: full(state, batch, key))
-    keys, drawn = jax.random.split(key, count), {}
-    found = {"sample_count": float(count), "full_pass_ms": full_pass * 1e3}
-    methods = task.methods if isinstance(task, Completes) else ("auto",)
-    naive = full_pass * math.prod(sets.spec.shape)
-    if naive > PATIENCE and "naive" in methods:
-        log.info("the naive sampler is left out: about %.0f minutes", naive / 60)
-        methods = methods[1:]
-    for method in methods:
+    keys, labels = jax.random.split(jax.random.key(0), count), batch["label"]
+    full_pass = _full_pass(task, state, batch)
+    numbers: dict[str, Any] = {"sample_count": float(count), "full_pass_ms": full_pass * 1e3}
+    drawn = {}
+    for method in _methods(task, full_pass * math.prod(sets.spec.shape)):
         log.info("timing the %s sampler", method)
-        call = parallel.on_one_device(
-            lambda s, k, m=method: task.sample(s, k, batch["label"], method=m)
-        )
-        began = time.perf_counter()
-        run = call.lower(state, keys).compile()
-        compiled = time.perf_counter()
-        drawn[method] = np.asarray(run(state, keys))
-        took = time.perf_counter() - compiled
-        if took < 20:  # a slower one is timed once
-            took = seconds(lambda r=run: r(state, keys))
-        found |= {
-            f"{method}_compile_s": compiled - began,
+        drawn[method], took, compilation = _timed_sampler(task, state, keys, labels, method)
+        numbers |= {
+            f"{method}_compile_s": compilation,
             f"{method}_images_per_s": count / took,
             f"{method}_in_full_passes": took / full_pass,
         }
-    first = methods[0]
-    for method in methods[1:]:
-        pair = drawn[first], drawn[method]
-        differ, beyond = task.differences(state, keys, batch["label"], *pair)
-        found[f"{method}_differing_images"] = differ
-        found[f"{method}_differing_beyond_rounding"] = beyond
-        found[f"{first}_over_{method}"] = (
-            found[f"{first}_in_full_passes"] / found[f"{method}_in_full_passes"]
+    return numbers | _differences(task, state, keys, labels, drawn, numbers)
+
+
+def _full_pass(task: Task, state: Any, batch: dict[str, jax.Array]) -> float:
+    """Seconds that an evaluation of a batch takes."""
+    evaluate = functools.partial(
+        parallel.on_one_device(task.evaluate), state, batch, jax.random.key(0)
+    )
+    jax.block_until_ready(evaluate())
+    return seconds(evaluate)
+
+
+def _methods(task: Task, naive: float) -> tuple[str, ...]:
+    """The samplers to time; without the naive one where its seconds are too many."""
+    methods = task.methods if isinstance(task, Completes) else ("auto",)
+    if naive <= PATIENCE or "naive" not in methods:
+        return methods
+    log.info("the naive sampler is left out: about %.0f minutes", naive / 60)
+    return tuple(method for method in methods if method != "naive")
+
+
+def _timed_sampler(
+    task: Task, state: Any, keys: jax.Array, labels: jax.Array, method: str
+) -> tuple[np.ndarray, float, float]:
+    """The images u8[B,H,W,C] of a sampler, the seconds they took, and those of its compilation."""
+    assert isinstance(task, Samples)
+    sample = functools.partial(task.sample, method=method)
+    began = time.perf_counter()
+    run = parallel.on_one_device(sample).lower(state, keys, labels).compile()
+    compiled = time.perf_counter()
+    images = np.asarray(run(state, keys, labels))
+    took = time.perf_counter() - compiled
+    if took < 20:  # a slower one is timed once
+        took = seconds(functools.partial(run, state, keys, labels))
+    return images, took, compiled - began
+
+
+def _differences(
+    task: Task,
+    state: Any,
+    keys: jax.Array,
+    labels: jax.Array,
+    drawn: dict[str, np.ndarray],
+    numbers: dict[str, Any],
+) -> dict[str, Any]:
+    """How the other samplers compare with the first: in their images and in their time."""
+    if not isinstance(task, Completes):
+        return {}
+    first, *others = drawn
+    compared: dict[str, Any] = {}
+    for method in others:
+        differ, beyond = task.differences(state, keys, labels, drawn[first], drawn[method])
+        compared[f"{method}_differing_images"] = differ
+        compared[f"{method}_differing_beyond_rounding"] = beyond
+        compared[f"{first}_over_{method}"] = (
+            numbers[f"{first}_in_full_passes"] / numbers[f"{method}_in_full_passes"]
         )
-    return found
+    return compared

@@ -1,9 +1,10 @@
-"""Sets of samples judged against real images, whatever family drew them.
+"""Compares sets of samples with real images, whatever family drew them.
 
-Every number stands beside two others: a floor, training images in the place of samples, and a
-ceiling, uniform noise. All are of one classifier's features and of equal counts, and comparable
-with nothing else. The classifier was trained on images like those of the floor, so that a test of
-thousands may tell these from test images; and where noise scores well, a score says little alone.
+Every number comes with two others: a floor, for which training images take the place of samples,
+and a ceiling, for which uniform noise does. All use one classifier's features and equal counts, and
+are comparable with nothing else. The classifier was trained on images like those of the floor, so
+that a test of thousands may tell these from test images. Where noise scores well, a score alone
+says little.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from genlab.model import Model, restore
 from genlab.pictures import figures
 from genlab.task import Classifies
 
-FEWEST = 16  # images, for neighbours and halves to mean anything
-QUERIES = 2000  # samples whose nearest training image is looked for, in pixels
-TESTED = 4000  # of each set, in the two-sample tests
+FEWEST = 16  # images; with fewer, neighbours and halves mean nothing
+QUERIES = 2000  # samples whose nearest training image is searched, in pixels
+TESTED = 4000  # images of each set in the two-sample tests
 PART = 4096  # training images read at once
 SHOWN = 10  # images in a row
 
@@ -61,7 +62,7 @@ class Comparison:
 
     numbers: flat, with `_floor` and `_ceiling` beside each.
     protocol: what they were measured on.
-    remarks: what a reader must be told.
+    remarks: what a reader must know.
     pictures: by name.
     """
 
@@ -71,7 +72,7 @@ class Comparison:
     pictures: dict[str, Any]
 
     def table(self) -> str:
-        """For a terminal: each score with its floor and its ceiling."""
+        """The scores with their floors and ceilings, as text for a terminal."""
         taken = self.protocol
         count, name = f"{taken['images']:,}", taken["features"]
         lines = [
@@ -93,20 +94,20 @@ class Comparison:
 
 
 def extractor(model: Model, config: ConfigDict) -> Model:
-    """The classifier of `eval.classifier`. Raises UserError if it cannot judge the model."""
+    """The classifier of `eval.classifier`. Raises UserError if it does not suit the model."""
     model.compiled("sample", config.sample.method)  # says which families sample
-    found = restore(config.eval.classifier)
-    if not isinstance(found.task, Classifies):
+    classifier = restore(config.eval.classifier)
+    if not isinstance(classifier.task, Classifies):
         raise UserError(
-            f"eval.classifier={config.eval.classifier}: its task is {found.config.task}; take the"
-            " workdir of a classifier, such as configs/mnist_classifier.py trains."
+            f"eval.classifier={config.eval.classifier}: its task is {classifier.config.task}; take"
+            " the workdir of a classifier, such as configs/mnist_classifier.py trains."
         )
-    if tuple(found.task.shape) != tuple(model.task.shape):
+    if tuple(classifier.task.shape) != tuple(model.task.shape):
         raise UserError(
-            f"eval.classifier={config.eval.classifier}: a classifier of {found.task.shape} images,"
-            f" but the model's are {model.task.shape}; train one on data of that shape."
+            f"eval.classifier={config.eval.classifier}: a classifier of {classifier.task.shape}"
+            f" images, but the model's are {model.task.shape}; train one on data of that shape."
         )
-    return found
+    return classifier
 
 
 def compare_model(
@@ -114,8 +115,8 @@ def compare_model(
 ) -> Comparison:
     """Draws `eval.images` samples (fewer, if a split has fewer) and measures them.
 
-    The seeds are `sample.seed` for samples and `seed` for the rest: which images stand for a split,
-    subsets, halves. Copies are looked for in the whole training split, which is read once.
+    Samples use `sample.seed`; the choice of a split's images, subsets and halves uses `seed`.
+    Copies are searched in the whole training split, which is read once.
     """
     count = min(config.eval.images, len(sets.test), len(sets.train))
     if count < FEWEST:
@@ -135,13 +136,13 @@ def compare_model(
     real = _seen(classifier, test)
     seen = {"": samples, "_floor": train, "_ceiling": noise}
     labels = {"test images": distances.label_shares(real[1])}
-    numbers = {}
+    numbers: dict[str, float] = {}
     for end, images in seen.items():
-        found = _seen(classifier, images)
-        scores = compare_features(real, found, config.seed)
+        drawn = _seen(classifier, images)
+        scores = compare_features(real, drawn, config.seed)
         numbers |= {f"{k}{end}": v for k, v in scores.items()}
         if not end:
-            labels["samples"] = distances.label_shares(found[1])
+            labels["samples"] = distances.label_shares(drawn[1])
     copies, nearest = _copies(samples, test, train, sets.train)
     protocol = {
         "images": count,
@@ -162,25 +163,25 @@ def compare_model(
         f" {numbers['label_distance']:.3f}."
     )
     bars = figures.Shares(labels, classifier.classes, note)
-    told = remarks(samples, test, real[0].shape[1])
-    return Comparison(numbers | copies, protocol, told, {"neighbours": nearest, "labels": bars})
+    notes = remarks(samples, test, real[0].shape[1])
+    return Comparison(numbers | copies, protocol, notes, {"neighbours": nearest, "labels": bars})
 
 
 def remarks(samples: np.ndarray, test: np.ndarray, features: int) -> list[str]:
-    """What misleads in comparing these sets u8[N,H,W,C] by that many features."""
+    """What may mislead when these sets u8[N,H,W,C] are compared by that many features."""
     drawn, real = (len(np.unique(images)) for images in (samples, test))
-    found = []
+    notes = []
     if drawn <= real // 4:
-        found.append(
+        notes.append(
             f"samples take {drawn} pixel values and test images {real}; every comparison of the two"
             " sees that as well."
         )
     if len(samples) <= features:
-        found.append(
+        notes.append(
             f"{len(samples)} images have no full covariance of {features} features: the Fréchet"
             " distance is mostly bias; raise eval.images."
         )
-    return found
+    return notes
 
 
 def _seen(classifier: Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,10 +190,10 @@ def _seen(classifier: Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def compare_features(
-    real: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], seed: int
+    real: tuple[np.ndarray, np.ndarray], drawn: tuple[np.ndarray, np.ndarray], seed: int
 ) -> dict[str, float]:
     """The numbers of METRICS, of (features f[N,d], probabilities f[N,K]) of both sets."""
-    (a, p), (b, q) = real, found
+    (a, p), (b, q) = real, drawn
     kernel, deviation = distances.kernel_distance(a, b, seed)
     precision, recall = distances.precision_recall(a, b)
     density, coverage = distances.density_coverage(a, b)
@@ -236,7 +237,7 @@ def _copies(
     to_train = two_sample.nearest_images(samples, parts(train))[0]
     to_test = two_sample.nearest_images(samples, parts(test))[0]
     nearer = (to_train < to_test) + 0.5 * (to_train == to_test)
-    found = {
+    numbers = {
         "nearest_training": float(np.median(own)),
         "nearest_training_of_test": float(np.median(others)),
         "memorisation_p": two_sample.memorisation_test(own, others),
@@ -250,6 +251,7 @@ def _copies(
     note = (
         "Below each sample, the training image nearest in pixels. Most like copies: those nearest"
         " to a training image\nfor their distance to test images. Median distance"
-        f" {found['nearest_training']:.2f}; of test images {found['nearest_training_of_test']:.2f}."
+        f" {numbers['nearest_training']:.2f}; of test images"
+        f" {numbers['nearest_training_of_test']:.2f}."
     )
-    return found, figures.ImageRows(shown, note)
+    return numbers, figures.ImageRows(shown, note)

@@ -1,4 +1,4 @@
-"""`--mode=eval`: a run measured on its evaluation split, and the numbers stamped."""
+"""`--mode=eval`: measures a run on its evaluation split, and stamps the numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Evaluation:
 
     metrics: {name: a number, or a list of them}.
     protocol: what they were measured on.
-    remarks: what a reader must be told.
+    remarks: what a reader must know.
     comparison: of samples with the split's images, if that was asked for.
     """
 
@@ -53,10 +53,10 @@ def evaluate_run(config: ConfigDict, workdir: str, output: str = "") -> None:
     sets = splits.load(config.data)
     if sets.spec.shape != tuple(model.task.shape):
         raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
-    found = measure(model, sets, config)
+    evaluation = measure(model, sets, config)
     if jax.process_index() == 0:
-        tell(found, model.task)
-        write(found, Output(workdir, output))
+        show(evaluation, model.task)
+        write(evaluation, Output(workdir, output))
 
 
 def measure(model: Model, sets: Data, config: ConfigDict) -> Evaluation:
@@ -86,22 +86,23 @@ def stamp(model: Model, task: Task, sets: Data, config: ConfigDict) -> dict[str,
     }
 
 
-def write(found: Evaluation, output: Output) -> None:
+def write(evaluation: Evaluation, output: Output) -> None:
     """Keeps an evaluation: its line, and the pictures of its comparison."""
-    output.line("eval.jsonl", found.line())
-    for name, picture in (found.comparison.pictures if found.comparison else {}).items():
+    output.line("eval.jsonl", evaluation.line())
+    pictures = evaluation.comparison.pictures if evaluation.comparison else {}
+    for name, picture in pictures.items():
         output.picture(f"figures/{name}.png", picture)
 
 
-def tell(found: Evaluation, task: Task) -> None:
+def show(evaluation: Evaluation, task: Task) -> None:
     """Prints an evaluation."""
-    for name, value in found.metrics.items():
+    for name, value in evaluation.metrics.items():
         values = value if isinstance(value, list) else [value]
         text = " ".join(f"{x:.4f}" if isinstance(x, float) else str(x) for x in values)
         print(f"{name} {text} {task.units.get(name, '')}".rstrip())
-    protocol = ", ".join(f"{key} {value}" for key, value in found.protocol.items())
-    print(f"({protocol}, step {found.step})")
-    if found.comparison:
-        print(found.comparison.table())
-    for remark in found.remarks:
+    protocol = ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items())
+    print(f"({protocol}, step {evaluation.step})")
+    if evaluation.comparison:
+        print(evaluation.comparison.table())
+    for remark in evaluation.remarks:
         print(f"Note: {remark}")

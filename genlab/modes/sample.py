@@ -1,4 +1,4 @@
-"""`--mode=sample`: images of a trained run, as a picture and as bytes."""
+"""`--mode=sample`: draws images from a trained run, saved as a picture and as bytes."""
 
 from __future__ import annotations
 

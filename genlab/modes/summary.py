@@ -13,7 +13,7 @@ from genlab.state import Tree
 from genlab.task import Spec
 from genlab.workdir import runs
 
-CLASSES = 10  # assumed of data that is not read
+CLASSES = 10  # assumed where data is not read
 
 
 def summary(config: ConfigDict, workdir: str) -> None:
@@ -34,8 +34,11 @@ def summary(config: ConfigDict, workdir: str) -> None:
 
 
 def spec_of(config: ConfigDict) -> Spec:
-    """The shape and classes of a config's images: from the config where it gives both size and
-    channels, so that no data need be there, else from the data."""
+    """The shape and classes of a config's images.
+
+    They come from the config where it gives size and channels, so that no data is needed, otherwise
+    from the data.
+    """
     size, channels = config.data.image_size, config.data.channels
     if not (size and channels):
         return splits.load(config.data).spec

@@ -1,35 +1,36 @@
-"""A network from its config section: found by name, filled from its class, checked, built."""
+"""Builds networks from config sections, which name the class and are filled and checked by it."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.linen as nn
 from ml_collections import ConfigDict
 
 from genlab.errors import UserError, hint
-from genlab.sections.fields import Field, check, fields_of, plain, spelled
+from genlab.sections.fields import Field, check, fields_of, spelled
 
-RENAMED = {"adversarial": "gan"}  # files that configs and workdirs of before name otherwise
+RENAMED = {"adversarial": "gan"}  # old names of files, in configs and workdirs written before
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def networks() -> list[str]:
     """Every `file.Class` in genlab/nn."""
-    found = []
+    known = []
     for file in sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py")):
         module = importlib.import_module(f"genlab.nn.{file}")
         for name, value in vars(module).items():
             ours = isinstance(value, type) and value.__module__ == module.__name__
             if ours and issubclass(value, nn.Module):
-                found.append(f"{file}.{name}")
-    return found
+                known.append(f"{file}.{name}")
+    return known
 
 
 def current(name: str) -> str:
-    """The name of a network as it is spelled today."""
+    """The current name of a network that may have an old one."""
     file, dot, cls = name.partition(".")
     return f"{RENAMED.get(file, file)}{dot}{cls}"
 
@@ -44,13 +45,30 @@ def network_class(name: str, path: str) -> type[nn.Module]:
 
 
 def _fields(section: ConfigDict, path: str, given: frozenset[str]) -> dict[str, Field]:
-    """The fields that the config may set. Of a network of networks, what the task gives are fields
-    of the inner ones; its own stay in the config."""
-    network = network_class(section.get("name", ""), path)
-    fields = fields_of(network)
-    if any(field.kind is nn.Module for field in fields.values()):
+    """The fields that the config may set.
+
+    In a network of networks, `given` are fields of the inner ones, so all its own stay in the
+    config.
+    """
+    fields = fields_of(network_class(section.get("name", ""), path))
+    if any(_is_network(field) for field in fields.values()):
         return fields
     return {name: field for name, field in fields.items() if name not in given}
+
+
+def _class_of_kind(section: ConfigDict, path: str, kind: type[Network]) -> type[Network]:
+    """The class that a section names. Raises UserError if it is not of that kind."""
+    network = network_class(section.get("name", ""), path)
+    if not issubclass(network, kind):
+        fitting = [name for name in networks() if issubclass(network_class(name, path), kind)]
+        raise UserError(
+            f"{path}.name: {section.name} is of another kind; take one of {', '.join(fitting)}."
+        )
+    return network
+
+
+def _is_network(field: Field) -> bool:
+    return isinstance(field.kind, type) and issubclass(field.kind, nn.Module)
 
 
 def fill(section: ConfigDict, path: str, given: frozenset[str]) -> list[str]:
@@ -64,7 +82,7 @@ def fill(section: ConfigDict, path: str, given: frozenset[str]) -> list[str]:
     filled = []
     section.name = current(section.get("name", ""))
     for name, field in _fields(section, path, given).items():
-        if field.kind is nn.Module and isinstance(section.get(name), ConfigDict):
+        if _is_network(field) and isinstance(section.get(name), ConfigDict):
             filled += fill(section[name], f"{path}.{name}", given)
         elif name in section:
             value = spelled(section[name], field.kind)
@@ -78,8 +96,8 @@ def fill(section: ConfigDict, path: str, given: frozenset[str]) -> list[str]:
 
 
 def rename(section: ConfigDict, path: str, name: str, given: frozenset[str]) -> None:
-    """Makes a filled section one of another class: what stood at the old class's default goes to
-    the new one's."""
+    """Makes a filled section one of another class; values at the old defaults become the new
+    ones."""
     for key, field in _fields(section, path, given).items():
         if key in section and section[key] == field.default:
             del section[key]
@@ -96,7 +114,8 @@ def check_section(section: ConfigDict, path: str, given: frozenset[str]) -> None
             continue
         if key not in fields:
             raise UserError(f"{path}.{key}: {name} has no such field.{hint(key, fields)}")
-        if isinstance(value, ConfigDict) and fields[key].kind is nn.Module:
+        if isinstance(value, ConfigDict) and _is_network(fields[key]):
+            _class_of_kind(value, f"{path}.{key}", fields[key].kind)
             check_section(value, f"{path}.{key}", given)
         else:
             check(f"{path}.{key}", value, fields[key].kind, name)
@@ -105,18 +124,25 @@ def check_section(section: ConfigDict, path: str, given: frozenset[str]) -> None
             raise UserError(f"{path}.{key}: {name} needs it.")
 
 
-def build(section: ConfigDict, path: str, **given: Any) -> nn.Module:
-    """The network that a config section describes, `given` what the task sets.
+def build(section: ConfigDict, path: str, kind: type[Network], **given: Any) -> Network:
+    """The network that a config section describes.
 
-    Raises: UserError naming the key, for an unknown name, an unknown key or a value out of range.
+    Args:
+      path: where the section stands in the config, for messages.
+      kind: what the network has to be.
+      given: the fields that the task sets.
+
+    Raises: UserError naming the key, for an unknown name, a network of another kind, an unknown key
+      or a value out of range.
     """
     names = frozenset(given)
+    network = _class_of_kind(section, path, kind)
     check_section(section, path, names)
-    network = network_class(section.name, path)
     fields: dict[str, Any] = {}
     for key, field in _fields(section, path, names).items():
         if key in section:
-            inner = plain(field.kind) is nn.Module
-            fields[key] = build(section[key], f"{path}.{key}", **given) if inner else section[key]
+            value = section[key]
+            inner = _is_network(field)
+            fields[key] = build(value, f"{path}.{key}", field.kind, **given) if inner else value
     own = {key: value for key, value in given.items() if key in fields_of(network)}
     return network(**fields, **own)

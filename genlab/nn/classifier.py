@@ -16,7 +16,7 @@ class ConvClassifier(nn.Module):
 
     outputs: classes, given by the data, not by the config.
     features: of each convolution.
-    kernels: their sides.
+    kernels: sides of the kernels.
     hidden: width of the dense layer, whose values are the features of an image.
     dropout: on those features, in training.
     """
@@ -35,7 +35,7 @@ class ConvClassifier(nn.Module):
         self.last = nn.Dense(self.outputs, kernel_init=GLOROT)
 
     def embed(self, x: jax.Array) -> jax.Array:
-        """f32[B,H,W,C] on [0,1] -> f32[B,hidden], what the last layer sees."""
+        """f32[B,H,W,C] on [0,1] -> f32[B,hidden], the input of the last layer."""
         for layer in self.convolutions:
             x = max_pool(nn.relu(layer(x)))
         return nn.relu(self.dense(x.reshape(x.shape[0], -1)))

@@ -1,6 +1,6 @@
 """Convolutional networks with a code: pooled and upsampled, or strided and transposed.
 
-All convolutions are "same" padded. See `genlab/nn/dense.py` for what such a network is.
+All convolutions are "same" padded. `genlab/nn/dense.py` says what such a network has to offer.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from genlab.sections.fields import Count, Natural
 class ConvTranspose(nn.Module):
     """A transposed convolution, padded "same": the image grows by the stride.
 
-    Computed as one small convolution without holes for each of the stride x stride phases of the
-    output: equal to `jax.lax.conv_transpose`, and several times faster forward and backward on CPU.
+    It is computed as one small convolution without holes for each of the stride x stride phases of
+    the output. This equals `jax.lax.conv_transpose`, and is several times faster on CPU, forward
+    and backward.
     """
 
     features: int
@@ -53,28 +54,31 @@ class ConvTranspose(nn.Module):
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a transposed kernel along one side: the taps that meet it, in the order of the
-    inputs they meet, and how far those reach before and after the input of the same place."""
+    """One phase of a transposed kernel along one side.
+
+    taps: those that reach this phase, in the order of the inputs they multiply.
+    padding: how far these inputs reach before and after the input at the same place.
+    """
 
     taps: tuple[int, ...]
     padding: tuple[int, int]
 
 
 def phases(kernel: int, stride: int) -> list[Phase]:
-    """The phases of the outputs i * stride + p of input i, for p from 0."""
+    """The phases p = 0, 1, ... of a kernel: input i has the outputs i * stride + p."""
     before = kernel - 1 if stride > kernel - 1 else -(-(kernel + stride - 2) // 2)  # as in JAX
     first, last = -(before // stride), -(-(kernel - 1 - before) // stride)
-    found = []
+    every = []
     for p in range(stride):
         met = {j: stride * j - p + before for j in range(first, last + 1)}  # tap at input i + j
         met = {j: tap for j, tap in met.items() if 0 <= tap < kernel}
         padding = (-min(met), max(met)) if met else (0, 0)
-        found.append(Phase(tuple(met.values()), padding))
-    return found
+        every.append(Phase(tuple(met.values()), padding))
+    return every
 
 
 def halved(size: int, strides: Sequence[int]) -> list[int]:
-    """The sides of an image on its way through "same" strides, the first included."""
+    """The sides of an image before and after each "same" strided convolution."""
     sides = [size]
     for stride in strides:
         sides.append(-(-sides[-1] // stride))
@@ -82,8 +86,10 @@ def halved(size: int, strides: Sequence[int]) -> list[int]:
 
 
 def max_pool(x: jax.Array) -> jax.Array:
-    """f32[B,H,W,C] -> f32[B,H/2,W/2,C], rounded up; its gradient is six times faster than
-    `nn.max_pool`'s on CPU."""
+    """f32[B,H,W,C] -> f32[B,H/2,W/2,C], rounded up.
+
+    Its gradient is six times faster on CPU than that of `nn.max_pool`.
+    """
     b, h, w, c = x.shape
     x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), constant_values=-jnp.inf)
     return x.reshape(b, -(-h // 2), 2, -(-w // 2), 2, c).max((2, 4))
@@ -97,9 +103,9 @@ def conv(features: int, kernel: int, stride: int = 1) -> nn.Conv:
 def strided(x: jax.Array, features: int, kernel: int) -> jax.Array:
     """f32[B,H,W,Cin] -> f32[B,H/2,W/2,features], rounded up: a "same" convolution of stride 2.
 
-    XLA takes a kernel larger than the map it meets for the image and the map for the kernel; the
-    gradient of 5x5 to 4x4 is then 15 times slower on CPU. A map with room for the kernel, cut to
-    size after, avoids that.
+    Where the kernel is larger than the map, XLA exchanges the two; the gradient of 5x5 to 4x4 is
+    then 15 times slower on CPU. So the map is padded to have room for the kernel, and cut to size
+    afterwards.
     """
     sides = halved(x.shape[1], [2])[1], halved(x.shape[2], [2])[1]
     padding = []
@@ -111,7 +117,7 @@ def strided(x: jax.Array, features: int, kernel: int) -> jax.Array:
 
 
 class PooledEncoder(nn.Module):
-    """Convolutions, each with ReLU and 2x2 max pooling; the map is the code."""
+    """Convolutions, each with ReLU and 2x2 max pooling; the last map is the code."""
 
     features: tuple[int, ...]
     kernel: int
@@ -127,7 +133,7 @@ class PooledEncoder(nn.Module):
 class PooledDecoder(nn.Module):
     """Nearest-neighbour upsampling, each followed by a convolution with ReLU; a last convolution.
 
-    Upsampling, not transposed convolution, avoids checkerboards.
+    Transposed convolutions would leave checkerboards; upsampling does not.
     """
 
     features: tuple[int, ...]
@@ -233,11 +239,13 @@ class StridedDecoder(nn.Module):
 class StridedAutoencoder(CodeNetwork):
     """Strided convolutions down to a dense code, transposed convolutions back.
 
-    features, strides: of the convolutions on the way down.
+    features: of the convolutions on the way down.
+    strides: of the same convolutions.
     hidden: width of a dense layer before the code, 0 for none.
     code: its size.
     start: features of the map that the transposed convolutions start from.
-    decoder_features, decoder_strides: of the transposed convolutions.
+    decoder_features: of the transposed convolutions.
+    decoder_strides: of the same.
     kernel: side of all kernels.
     activation: of convolutions.
     dense_activation: of the dense layers on both sides of the code.
@@ -265,7 +273,7 @@ class StridedAutoencoder(CodeNetwork):
             self.strides,
             self.kernel,
             self.hidden,
-            self.heads * self.code,
+            self.code_parameters * self.code,
             self.activation,
             self.dense_activation,
         )

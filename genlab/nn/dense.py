@@ -2,12 +2,13 @@
 
 A network with a code has an `encoder` and a `decoder`:
 
-    encode(x f32[B,H,W,C], condition, train)  -> f32[B,heads*codes]
+    encode(x f32[B,H,W,C], condition, train)  -> f32[B,code_parameters*codes]
     decode(code f32[B,codes], condition, train) -> f32[B,H,W,C,outputs]
 
-`heads` is 1 for a code, 2 for the mean and log variance of one; `outputs` is how many parameters
-a value's distribution has. `condition` is f32[B,K] (a class, one-hot) or None. Kernels start
-Glorot uniform, biases zero, as in Keras, where most of the sources were written.
+`code_parameters` is 1 where the encoder gives the code itself, 2 where it gives the mean and log
+variance of one. `outputs` is how many parameters a value's distribution has. `condition` is
+f32[B,K] (a class, one-hot) or None. Kernels start Glorot uniform and biases zero, as in Keras, in
+which most of the sources were written.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 def joined(x: jax.Array, condition: jax.Array | None) -> jax.Array:
-    """f32[B,N] -> f32[B,N+K], or as it is without a condition."""
+    """f32[B,N] -> f32[B,N+K]; without a condition, x as it is."""
     return x if condition is None else jnp.concatenate([x, condition], -1)
 
 
@@ -42,16 +43,21 @@ class CodeNetwork(nn.Module):
     """What the networks with a code have in common; they set `encoder` and `decoder`.
 
     shape: (H, W, C) of an image.
-    heads: 1 for a code, 2 for the mean and log variance of one.
+    code_parameters: 1 for the code itself, 2 for the mean and log variance of one.
     outputs: parameters of a value's distribution.
     """
 
     shape: tuple[int, int, int]
-    heads: int
+    code_parameters: int
     outputs: int
 
+    @property
+    def codes(self) -> int:
+        """Numbers in a code."""
+        raise NotImplementedError
+
     def encode(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
-        """f32[B,H,W,C] -> f32[B,heads*codes]."""
+        """f32[B,H,W,C] -> f32[B,code_parameters*codes]."""
         return self.encoder(x, condition, train)
 
     def decode(self, code: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -59,12 +65,15 @@ class CodeNetwork(nn.Module):
         return self.decoder(code, condition, train).reshape(-1, *self.shape, self.outputs)
 
     def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
-        """f32[B,H,W,C] -> f32[B,H,W,C,outputs], by the first head; it makes all parameters."""
+        """f32[B,H,W,C] -> f32[B,H,W,C,outputs], through the code or its mean.
+
+        Initialisation calls this, because it makes all parameters.
+        """
         return self.decode(self.encode(x, condition, False)[:, : self.codes], condition, False)
 
 
 class Layers(nn.Module):
-    """Dense layers, each with its activation and dropout, and a last one with another."""
+    """Dense layers with activation and dropout, and a last one with an activation of its own."""
 
     hidden: tuple[int, ...]
     last: int
@@ -105,7 +114,11 @@ class Autoencoder(CodeNetwork):
 
     def setup(self) -> None:
         self.encoder = Layers(
-            self.hidden, self.heads * self.code, self.activation, self.code_activation, self.dropout
+            self.hidden,
+            self.code_parameters * self.code,
+            self.activation,
+            self.code_activation,
+            self.dropout,
         )
         size = math.prod(self.shape) * self.outputs
         self.decoder = Layers(self.hidden[::-1], size, self.activation, "none", self.dropout)

@@ -45,10 +45,27 @@ def with_planes(x: jax.Array, condition: jax.Array | None) -> jax.Array:
     return jnp.concatenate([x, planes], -1)
 
 
-class DenseGenerator(nn.Module):
-    """Dense layers with LeakyReLU, normalised by batch if `normalise`."""
+class Generator(nn.Module):
+    """What all generators have: the shape (H, W, C) of an image, and the range of its values."""
 
     shape: tuple[int, int, int]
+    output: Output = "tanh"
+
+    @property
+    def latent(self) -> int:
+        """Numbers in a latent."""
+        raise NotImplementedError
+
+
+class Discriminator(nn.Module):
+    """What all discriminators have: the shape (H, W, C) of an image."""
+
+    shape: tuple[int, int, int]
+
+
+class DenseGenerator(Generator):
+    """Dense layers with LeakyReLU, normalised by batch if `normalise`."""
+
     latent: Count = 100
     hidden: tuple[Count, ...] = (256, 512, 1024)
     normalise: bool = True
@@ -67,10 +84,9 @@ class DenseGenerator(nn.Module):
         return OUTPUTS[self.output](x).reshape(-1, *self.shape)
 
 
-class DenseDiscriminator(nn.Module):
+class DenseDiscriminator(Discriminator):
     """Dense layers, each with LeakyReLU and dropout."""
 
-    shape: tuple[int, int, int]
     hidden: tuple[Count, ...] = (512, 256)
     dropout: Rate = 0.0
 
@@ -84,16 +100,15 @@ class DenseDiscriminator(nn.Module):
         return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
 
 
-class ConvGenerator(nn.Module):
-    """A square of latent numbers, transposed convolutions to it, unpadded convolutions back to the
-    size of the image.
+class ConvGenerator(Generator):
+    """A square of latent numbers grows by transposed convolutions, and shrinks to the size of the
+    image by unpadded convolutions.
 
     features: of the transposed convolutions, the first unpadded, the others of stride 2.
     decoder_features: of the unpadded convolutions.
     kernel: side of the transposed convolutions.
     """
 
-    shape: tuple[int, int, int]
     features: tuple[Count, ...] = (256, 128, 64)
     decoder_features: tuple[Count, ...] = (32, 16)
     kernel: Count = 4
@@ -134,16 +149,15 @@ class ConvGenerator(nn.Module):
         return OUTPUTS[self.output](conv(self.shape[2], 3)(x))
 
 
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(Discriminator):
     """3x3 convolutions with ReLU, of stride 2 and then unpadded, and dense layers with ReLU.
 
     features: of the strided convolutions.
     valid_features: of the unpadded convolutions.
-    hidden: widths of the dense layers; a width of 1 is a unit through which all must pass, and
-      which can die.
+    hidden: widths of the dense layers. A width of 1 is a single ReLU through which everything
+      passes, and which can die.
     """
 
-    shape: tuple[int, int, int]
     features: tuple[Count, ...] = (128, 64)
     valid_features: tuple[Count, ...] = (32, 16)
     hidden: tuple[Count, ...] = (32,)
@@ -162,18 +176,17 @@ class ConvDiscriminator(nn.Module):
         return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
 
 
-class ResizeGenerator(nn.Module):
-    """A dense layer to a small map, then transposed convolutions of stride 2; a map that came out
-    too large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
+class ResizeGenerator(Generator):
+    """A dense layer to a small map, then transposed convolutions of stride 2. A map that is too
+    large is resized by nearest neighbour (8x8 to 7x7 on the way to 28x28).
 
-    Radford et al., arXiv 1511.06434, have it at 64x64.
+    Radford et al., arXiv 1511.06434, use it at 64x64.
 
     start: features of the small map.
-    features: of the transposed convolutions but the last, which makes the image.
+    features: of the transposed convolutions except the last, which makes the image.
     kernel: side of all kernels.
     """
 
-    shape: tuple[int, int, int]
     latent: Count = 100
     start: Count = 512
     features: tuple[Count, ...] = (256, 128)
@@ -206,11 +219,10 @@ def resize_nearest(x: jax.Array, height: int, width: int) -> jax.Array:
     )  # fmt: skip
 
 
-class StridedDiscriminator(nn.Module):
+class StridedDiscriminator(Discriminator):
     """Convolutions of stride 2, each with LeakyReLU and dropout, all but the first normalised by
     the statistics of the batch it sees, in training and out of it."""
 
-    shape: tuple[int, int, int]
     features: tuple[Count, ...] = (64, 128, 256)
     kernel: Count = 5
     dropout: Rate = 0.1

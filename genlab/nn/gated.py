@@ -1,8 +1,8 @@
 """The Gated PixelCNN: two stacks of convolutions, and no blind spot.
 
 The vertical stack sees all rows above a pixel, the horizontal one its own row up to it and, through
-a 1x1 link, the vertical stack. Called as `genlab/nn/pixel.py` says; what is computed before a row
-is the vertical stack.
+a 1x1 link, the vertical stack. The networks are called as `genlab/nn/pixel.py` says; before each
+row, the vertical stack is computed.
 
 Source: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", arXiv
 1606.05328, section 2.
@@ -15,8 +15,16 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.nn.masked import MaskedConv, head
-from genlab.nn.pixel import PixelFields, Place, Told, cached, context_at, of_colour, windows
+from genlab.nn.masked import MaskedConv, output_layers
+from genlab.nn.pixel import (
+    AddContext,
+    PixelFields,
+    Place,
+    cached,
+    context_at,
+    of_colour,
+    windows,
+)
 from genlab.sections.fields import OddCount
 
 
@@ -27,8 +35,10 @@ def gate(x: jax.Array) -> jax.Array:
 
 
 class VerticalConv(nn.Module):
-    """A convolution over `rows` rows, the last of them the pixel's own, without any mask: of a map
-    whose row i knows the image above row i only."""
+    """A convolution over the pixel's own row and those above it, `rows` in all, without a mask.
+
+    Its input needs none: row i of the vertical map knows the image above row i only.
+    """
 
     features: int
     kernel: int
@@ -69,10 +79,10 @@ class VerticalConv(nn.Module):
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks (figure 2 there); the residual is the horizontal stack's.
+    """One layer of both stacks (figure 2 of the source); only the horizontal one has a residual.
 
-    kind: mask of the horizontal stack, A in the first layer, which has no residual.
-    rows: of the vertical kernel.
+    kind: mask of the horizontal stack; A in the first layer, which has no residual.
+    rows: rows of the vertical kernel.
     """
 
     features: int
@@ -98,35 +108,73 @@ class GatedLayer(nn.Module):
 
         With at=(i, None) v is f32[B,1,W,...] and the others are None; of a pixel v is None.
         """
-        size = self.features
         if v is not None:
-            gates = VerticalConv(2 * size, self.kernel, self.rows, self.patches, self.dtype)(v, at)
-            link = nn.Dense(2 * size, use_bias=False, dtype=self.dtype, name="linked")(gates)
-            told = Told(2 * size, dtype=self.dtype, name="told_vertical")
-            v = gate(told(gates, context))
-            if at is None and self.is_mutable_collection("cache"):
-                shape = (link.shape[0], 1, *link.shape[2:])
-                self.variable("cache", "link", jnp.zeros, shape, link.dtype)
-            if at is not None:
-                cached(self, "link").value = link
-                return v, None, None
+            v, link = self._vertical(v, context, at)
         else:
-            link = jax.lax.dynamic_slice_in_dim(cached(self, "link").value, at[1], 1, 2)
-            link = of_colour(link, self.colours, at, 2)
+            link = self._link_at(at)
+        if h is None:
+            return v, None, None
+        out = self._horizontal(h, link, context, at, train)
+        return v, h + out if self.residual and self.kind == "B" else out, out
+
+    def _vertical(
+        self, v: jax.Array, context: jax.Array | None, at: Place | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """f32[B,H,W,...] -> the vertical map f32[B,H,W,p], and its link f32[B,H,W,2p]."""
+        size = 2 * self.features
+        gates = VerticalConv(size, self.kernel, self.rows, self.patches, self.dtype)(v, at)
+        link = nn.Dense(size, use_bias=False, dtype=self.dtype, name="linked")(gates)
+        if at is not None:
+            cached(self, "link").value = link
+        elif self.is_mutable_collection("cache"):
+            shape = (link.shape[0], 1, *link.shape[2:])
+            self.variable("cache", "link", jnp.zeros, shape, link.dtype)
+        add_context = AddContext(size, dtype=self.dtype, name="told_vertical")
+        return gate(add_context(gates, context)), link
+
+    def _link_at(self, at: Place | None) -> jax.Array:
+        """f32[B,1,1,2p], the link of a pixel, or its part for a colour, from the cache."""
+        assert at is not None  # the vertical map is left out at a pixel only
+        link = jax.lax.dynamic_slice_in_dim(cached(self, "link").value, at[1], 1, 2)
+        return of_colour(link, self.colours, at, 2)
+
+    def _horizontal(
+        self,
+        h: jax.Array,
+        link: jax.Array,
+        context: jax.Array | None,
+        at: Place | None,
+        train: bool,
+    ) -> jax.Array:
+        """f32[B,H,W,...] and the link f32[B,H,W,2p] -> f32[B,H,W,p]."""
+        size = self.features
         across = MaskedConv(
             2 * size, self.kernel, self.kind, self.colours, 2, 0, self.patches, self.dtype
         )(h, at)
-        told = Told(2 * size, self.colours, 2, self.dtype, name="told_horizontal")
-        out = gate(told(across + link, context, at))
+        add_context = AddContext(2 * size, self.colours, 2, self.dtype, name="told_horizontal")
+        out = gate(add_context(across + link, context, at))
         out = noise.Dropout(self.dropout)(out, train)
-        out = MaskedConv(size, 1, "B", self.colours, dtype=self.dtype)(out, at)
-        return v, h + out if self.residual and self.kind == "B" else out, out
+        return MaskedConv(size, 1, "B", self.colours, dtype=self.dtype)(out, at)
+
+
+def both_maps(x: jax.Array, at: Place | None) -> tuple[jax.Array | None, jax.Array | None]:
+    """What the vertical and the horizontal stack start from, None for one that is not needed.
+
+    Row i of the vertical map knows the image f32[B,H,W,C] above row i.
+    """
+    if at is not None and at[1] is not None:
+        return None, x
+    above = jnp.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
+    if at is None:
+        return above, x
+    return jax.lax.dynamic_slice_in_dim(above, at[0], 1, 1), None
 
 
 class GatedPixelCNN(PixelFields):
-    """The Gated PixelCNN. A class is a bias in every gate (section 2.3 there).
+    """The Gated PixelCNN. A class adds a bias to every gate (section 2.3 of the source).
 
-    features: p of both stacks.  kernel: side of all convolutions but the first.
+    features: p of both stacks.
+    kernel: side of all convolutions but the first.
     """
 
     kernel: OddCount = 3
@@ -139,17 +187,12 @@ class GatedPixelCNN(PixelFields):
         at: Place | None = None,
         train: bool = False,
     ) -> jax.Array | None:
-        """As of `masked.MaskedNetwork`."""
+        """See `masked.MaskedNetwork`."""
         channels = x.shape[-1]
         colours = channels if self.colour_groups else 1
         context = context_at(context, at)
-        before_row = at is not None and at[1] is None
-        of_pixel = at is not None and not before_row
-        v, h, skipped = None, x, 0.0
-        if not of_pixel:
-            v = jnp.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]  # row i knows those above it
-        if before_row:
-            v, h = jax.lax.dynamic_slice_in_dim(v, at[0], 1, 1), None
+        v, h = both_maps(x, at)
+        skipped: jax.Array | float = 0.0
 
         def layer(kernel: int, kind: str, rows: int, dropout: float) -> GatedLayer:
             return GatedLayer(
@@ -162,9 +205,9 @@ class GatedPixelCNN(PixelFields):
         for _ in range(self.layers):
             rows = self.kernel // 2 + 1
             v, h, out = layer(self.kernel, "B", rows, self.dropout)(v, h, context, at, train)
-            if self.skip and not before_row:
+            if self.skip and out is not None:
                 skipped += MaskedConv(self.features, 1, "B", colours, dtype=self.dtype)(out, at)
-        if before_row:
+        if h is None:
             return None
-        y = head(h + skipped, at, self.head, colours, channels * self.outputs, self.dtype)
+        y = output_layers(h + skipped, at, self.head, colours, channels * self.outputs, self.dtype)
         return y.reshape(*y.shape[:-1], -1, self.outputs)  # f32[B,H,W,C,outputs]

@@ -1,4 +1,4 @@
-"""An LSTM whose states see several others: its cell, and its scan with a gradient by hand.
+"""An LSTM whose states see several others: its cell, and its scan with a gradient of our own.
 
 Gates stand in the order output, forget, input, content (van den Oord et al., arXiv 1601.06759,
 equation 3).
@@ -13,11 +13,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Around = Callable[[jax.Array], jax.Array]
+Around = Callable[[jax.Array], jax.Array]  # states -> what each state sees of the others
+Arrays = tuple[jax.Array, ...]
+State = tuple[jax.Array, jax.Array]  # h and c
 
 
-def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
-    """The new h and c, and what the gradient needs: the three sigmoids as one, and the content."""
+def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The new h and c; and for the gradient, the three sigmoids in one array, and the content."""
     opened, content = jnp.split(gates, [3 * c.shape[-1]], -1)
     sigmoids, content = nn.sigmoid(opened), jnp.tanh(content)
     o, f, i = jnp.split(sigmoids, 3, -1)
@@ -25,45 +27,49 @@ def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
     return o * jnp.tanh(c), c, sigmoids, content
 
 
-def lstm(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+def lstm(gates: jax.Array, c: jax.Array) -> State:
     """Gates f32[...,4h] (output, forget, input, content) and c f32[...,h] -> the new (h, c)."""
     return _cell(gates, c)[:2]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def lstm_scan(around: Around, drive: jax.Array, kernel: jax.Array, c: jax.Array) -> jax.Array:
-    """The states of an LSTM from its drive, from states h of zero on.
+    """The states of an LSTM at all times, given its drive; h starts at zero.
 
-    Differentiated by hand: the gradient of the kernel is then one product over all times, not a
-    small one at each, and no more is kept than the opened gates and c.
+    Its gradient is written by hand. The gradient of the kernel is then one product over all times
+    instead of a small one at each, and only the opened gates and c are kept.
 
     Args:
       around: linear, f32[G,...,h] -> f32[G,...,k*h], the states that each state sees.
-      drive: f32[T,G,...,4h].  kernel: f32[G,k*h,4h].  c: f32[G,...,h], before the first time.
+      drive: f32[T,G,...,4h], what the input adds to the gates.
+      kernel: f32[G,k*h,4h].
+      c: f32[G,...,h], before the first time.
 
     Returns: f32[T,G,...,h].
     """
     return _lstm_forward(around, drive, kernel, c)[0]
 
 
-def _lstm_forward(around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array) -> tuple:
-    def forward(state: tuple, drive: jax.Array) -> tuple:
+def _lstm_forward(
+    around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array
+) -> tuple[jax.Array, Arrays]:
+    def forward(state: State, drive: jax.Array) -> tuple[State, Arrays]:
         h, c = state
         gates = drive + jnp.einsum("g...i,gio->g...o", around(h), kernel)
-        found = _cell(gates, c)
-        return found[:2], found
+        stepped = _cell(gates, c)
+        return stepped[:2], stepped
 
     h, c, sigmoids, content = jax.lax.scan(forward, (jnp.zeros_like(start), start), drive)[1]
     return h, (h, c, sigmoids, content, kernel, start)
 
 
-def _lstm_backward(around: Around, kept: tuple, slope: jax.Array) -> tuple:
+def _lstm_backward(around: Around, kept: Arrays, slope: jax.Array) -> Arrays:
     h, c, sigmoids, content, kernel, start = kept
     earlier_h = jnp.concatenate([jnp.zeros_like(h[:1]), h[:-1]])
     earlier_c = jnp.concatenate([start[None], c[:-1]])
     to_states = jax.linear_transpose(around, start)
 
-    def backward(slopes: tuple, inputs: tuple) -> tuple:
+    def backward(slopes: State, inputs: Arrays) -> tuple[State, jax.Array]:
         dh, dc = slopes
         slope, earlier_c, c, sigmoids, g = inputs
         o, f, i = jnp.split(sigmoids, 3, -1)

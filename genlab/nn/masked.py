@@ -1,8 +1,8 @@
 """Masked convolutions, the frame that stacks layers between them, and the PixelCNN.
 
 A pixel may depend on the pixels before it in raster order only. A masked k x k kernel therefore
-sees rows above the pixel whole and its own row up to the middle: read row by row, the weights it
-may use are the first few of the kernel. We store just those, so no weight is ever masked away:
+sees all of the rows above the pixel, and its own row up to the middle: in raster order, these are
+the first weights of the kernel. We store just those, so that no weight is masked away:
 
     k = 3      mask A: 4 taps      mask B: 5 taps         taps are numbered in raster order
                0 1 2               0 1 2
@@ -12,7 +12,7 @@ may use are the first few of the kernel. We store just those, so no weight is ev
 With several colours the middle tap is shared by colour groups (red before green before blue), and
 only that tap needs a mask of zeros and ones; see `colour_mask`.
 
-How a network is called is said in `genlab/nn/pixel.py`.
+`genlab/nn/pixel.py` says how a network is called.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, sections 2-3.
 """
@@ -26,9 +26,10 @@ import numpy as np
 
 from genlab import noise
 from genlab.nn.pixel import (
+    CONTEXT_NAME,
+    AddContext,
     PixelFields,
     Place,
-    Told,
     cached,
     context_at,
     group,
@@ -56,11 +57,14 @@ def colour_mask(
 class MaskedConv(nn.Module):
     """A masked convolution over an image, or at one pixel of it.
 
-    features: output features.  kernel: odd side of the kernel.  kind: mask "A" or "B".
-    colours: colour groups in the features (the image's channels).  gates: equal parts of the
-    output, each with its own colour groups.  rows: above the pixel's own; half the kernel if None.
-    patches: compute as patches times a matrix. XLA's CPU convolution is several times slower
-      inside a loop (a scan, a sampler) than outside; there, set it.
+    features: output features.
+    kernel: side of the kernel, an odd number.
+    kind: mask "A" or "B".
+    colours: colour groups in the features, one for each channel of the image.
+    gates: equal parts of the output, each with its own colour groups.
+    rows: how many rows above the pixel's own it sees; None for half the kernel.
+    patches: whether to compute it as patches times a matrix. XLA's CPU convolution is several times
+      slower inside a loop (a scan, a sampler) than outside, so set it there.
     """
 
     features: int
@@ -90,11 +94,11 @@ class MaskedConv(nn.Module):
         above = side if self.rows is None else self.rows
         # Of one colour, mask A excludes the middle; of more, the middle is partly visible.
         taps = above * self.kernel + side + (self.kind == "B" or self.colours > 1)
-        # Whether pixels or colours to come read again what is given here.
+        # Later pixels or colours read this input again: keep it.
         kept = self.kind == "B" and (self.kernel > 1 or self.colours > 1)
         memory = cached(self, "map") if kept and at is not None else None
         c_in = x.shape[-1] if memory is None else memory.value.shape[-1]
-        # A matrix: Glorot then counts the weights that exist, and Muon knows what to do with it.
+        # A matrix, so that Glorot counts the weights that exist, and Muon orthogonalises it.
         init = nn.initializers.glorot_uniform()
         matrix = self.param("kernel", init, (taps * c_in, self.features))  # f32[taps*Cin,Cout]
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
@@ -114,7 +118,7 @@ class MaskedConv(nn.Module):
         if self.colours > 1 and taps > 1 and self.is_mutable_collection("cache"):
             self.variable("cache", "before", jnp.zeros, (b, self.features), x.dtype)
         if kept and self.is_mutable_collection("cache"):
-            # Its own row alone, or pixel, where that is all that is read.
+            # Only its own row, or its own pixel, where no more is read.
             shape = (b, h + above if above else 1, w + 2 * side if side else 1, c_in)
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
         if self.kernel == 1:
@@ -159,26 +163,27 @@ class MaskedConv(nn.Module):
         """f32[B,taps*Cin] -> the features of one group, from the groups that it may see."""
         mine = group(c_in, self.colours, at)
         seen = mine.stop if self.kind == "B" else mine.start
-        said = bias
+        earlier = bias
         if patch.shape[1] > c_in:
-            before = cached(self, "before")  # what earlier pixels say, to all groups at once
+            before = cached(self, "before")  # what earlier pixels add, to all groups at once
             if at[2] == 0:
                 before.value = patch[:, :-c_in] @ matrix[:-c_in] + bias
-            said = before.value
+            earlier = before.value
         own = of_colour(matrix[-c_in:][:seen], self.colours, at, self.gates)
-        return of_colour(said, self.colours, at, self.gates) + patch[:, -c_in:][:, :seen] @ own
+        own = patch[:, -c_in:][:, :seen] @ own
+        return of_colour(earlier, self.colours, at, self.gates) + own
 
 
 class MaskedNetwork(PixelFields):
-    """A mask A, layers, and a head of two ReLU and 1x1 mask B.
+    """A convolution with mask A, layers, and twice ReLU and a 1x1 convolution with mask B.
 
-    Networks of this frame say what their layers are: `layer(colours)` is a module
+    A subclass gives its layers: `layer(colours)` is a module
     (f32[B,H,W,2h], context, at, train) -> f32[B,H,W,2h].
 
-    features: h; the stream between layers has 2h.
+    features: h; the maps between layers have 2h features.
     """
 
-    margin = 0  # columns right of the image that layers need; their rows then need preparation
+    margin = 0  # columns that layers need right of the image; if any, rows are computed in advance
 
     def conv(self, features: int, kernel: int, kind: str, colours: int) -> MaskedConv:
         """A masked convolution with the settings of the network."""
@@ -198,7 +203,7 @@ class MaskedNetwork(PixelFields):
 
         Args:
           x: f32[B,H,W,C] in [-1,1], the whole image, also with `at`.
-          context: f32[B,1,1,K] or f32[B,H,W,K], what every pixel is told; or None.
+          context: f32[B,1,1,K] or f32[B,H,W,K], given to every pixel; or None.
           at: a place, see `genlab/nn/pixel.py`.
           train: whether dropout is on.
 
@@ -211,34 +216,34 @@ class MaskedNetwork(PixelFields):
         beyond = ((0, 0), (0, 0), (0, self.margin), (0, 0))
         if self.margin:
             x = jnp.pad(x, beyond)
-            mapped = context is not None and context.shape[2] > 1
-            context = jnp.pad(context, beyond) if mapped else context
+            if context is not None and context.shape[2] > 1:
+                context = jnp.pad(context, beyond)
         # Before a row, the pixel right of the last row's end goes through the layers.
         pixel = (at[0] - 1, width) if at and at[1] is None else at
         context = context_at(context, pixel)
         y = self.conv(2 * self.features, self.first_kernel, "A", colours)(x, pixel)
-        skipped = 0.0
+        skipped: jax.Array | float = 0.0
         for _ in range(self.layers):
             out = self.layer(colours)(y, context, at, train)  # f32[B,H,W,2h]
             if self.skip:
                 skipped += self.conv(2 * self.features, 1, "B", colours)(out, pixel)
             y = y + out if self.residual else out
         outputs = channels * self.outputs
-        y = head(y + skipped, pixel, self.head, colours, outputs, self.dtype)[:, :, :width]
+        y = output_layers(y + skipped, pixel, self.head, colours, outputs, self.dtype)[:, :, :width]
         return y.reshape(*y.shape[:3], -1, self.outputs)
 
 
-def head(
+def output_layers(
     y: jax.Array, at: Place | None, maps: int, colours: int, outputs: int, dtype: str
 ) -> jax.Array:
-    """f32[B,H,W,F] -> f32[B,H,W,outputs]: two ReLU and 1x1 mask B, within a compact method."""
+    """f32[B,H,W,F] -> f32[B,H,W,outputs]: twice ReLU and 1x1 mask B, in a compact method."""
     y = MaskedConv(maps, 1, "B", colours, dtype=dtype)(nn.relu(y), at)
     y = MaskedConv(outputs, 1, "B", colours, dtype=dtype)(nn.relu(y), at)
     return y.astype(jnp.float32)  # likelihoods are computed in full precision
 
 
 class ConvLayer(nn.Module):
-    """ReLU, 1x1 to h, ReLU, k x k mask B, ReLU, 1x1 to 2h (figure 5 there)."""
+    """ReLU, 1x1 to h, ReLU, k x k mask B, ReLU, 1x1 to 2h (figure 5 of the source)."""
 
     features: int
     kernel: int = 3
@@ -260,7 +265,10 @@ class ConvLayer(nn.Module):
 
         y = conv(self.features, 1)(nn.relu(x), at)  # f32[B,H,W,h]
         y = conv(self.features, self.kernel)(nn.relu(y), at)
-        y = Told(self.features, self.colours, dtype=self.dtype)(y, context, at)
+        add_context = AddContext(
+            self.features, self.colours, dtype=self.dtype, name=CONTEXT_NAME
+        )  # fmt: skip
+        y = add_context(y, context, at)
         y = noise.Dropout(self.dropout)(nn.relu(y), train)
         return conv(2 * self.features, 1)(y, at)  # f32[B,H,W,2h]
 

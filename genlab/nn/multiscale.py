@@ -1,27 +1,32 @@
 """Multi-scale networks: a small image first, then all other pixels given it.
 
 The small image is every `factor`-th pixel of every `factor`-th row. Its own network gives those
-pixels their distributions; another network gives the others theirs, given the pixels before them
-in raster order and, through an enlarged map of it that all its layers are told, the small image.
-So the likelihood of the whole is exact: every pixel is modelled once.
+pixels their distributions. Another network gives all others theirs: it sees the pixels before them
+in raster order and, as the context of all its layers, an enlarged map of the small image. Every
+pixel is modelled once, so the likelihood of the whole is exact.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, section 3.6.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab.nn.apply import outputs_of
 from genlab.nn.conv import ConvTranspose
-from genlab.nn.pixel import PixelNetwork, PixelSampler, Place
+from genlab.nn.pixel import PixelFields, PixelNetwork, PixelSampler, Place
 from genlab.sections.fields import Count
+
+Image = TypeVar("Image", jax.Array, np.ndarray)
 
 
 class Enlarge(nn.Module):
-    """A small image to a map of the large one's size, that says what is known around a pixel."""
+    """Enlarges a small image to a map of what is known around each pixel of the large one."""
 
     features: int
     factor: int
@@ -42,22 +47,23 @@ class MultiScale(PixelNetwork):
     features: of the enlarged map.
     """
 
-    small: nn.Module
-    large: nn.Module
+    small: PixelNetwork
+    large: PixelFields
     factor: Count = 2
     features: Count = 32
 
     def setup(self) -> None:
         self.enlarge = Enlarge(self.features, self.factor)
 
-    def reduced(self, x: jax.Array) -> jax.Array:
+    def reduced(self, x: Image) -> Image:
         """[B,H,W,C] -> the small image [B,H/factor,W/factor,C], rounded up."""
         return x[:, :: self.factor, :: self.factor]
 
     def reduced_context(self, context: jax.Array | None) -> jax.Array | None:
         """The context of `small`."""
-        mapped = context is not None and context.shape[1:3] != (1, 1)
-        return self.reduced(context) if mapped else context
+        if context is None or context.shape[1:3] == (1, 1):
+            return context
+        return self.reduced(context)
 
     def large_context(
         self, small: jax.Array, context: jax.Array | None, shape: tuple[int, ...]
@@ -76,7 +82,7 @@ class MultiScale(PixelNetwork):
         at: Place | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """See `masked.MaskedNetwork`, but for `at`: samplers go through both networks in turn."""
+        """See `masked.MaskedNetwork`; without `at`, because samplers take each scale in turn."""
         if at is not None:
             raise ValueError("a multi-scale network is sampled scale by scale")
         small = self.reduced(x)
@@ -109,13 +115,10 @@ class MultiScale(PixelNetwork):
         small = sampler.of_part("small", self.reduced_context(context)).draw(
             keys, self.reduced(given), self.reduced(known), self.reduced(places[None])[0]
         )
-        told = self.apply(
-            {"params": sampler.params},
-            sampler.seen(small),
-            context,
-            given.shape,
-            method="large_context",
+        seen = sampler.seen(small)
+        large_context = outputs_of(
+            self, sampler.params, seen, context, given.shape, method="large_context"
         )
         inside = (slice(None), *(slice(None, None, self.factor),) * 2)
         given, known = given.at[inside].set(small), known.at[inside].set(True)
-        return sampler.of_part("large", told).draw(keys, given, known, places)
+        return sampler.of_part("large", large_context).draw(keys, given, known, places)

@@ -1,16 +1,16 @@
 """How networks of pixels are called, and what their layers share.
 
-So that a sampler can compute what is new alone, there are four ways:
+There are four ways, so that a sampler computes only what is new:
 
     network(x, context)                      the parameters of every pixel, f32[B,H,W,C,outputs]
     network(x, context, at=(i, None))        before row i: what all its pixels share, into the cache
     network(x, context, at=(i, j))           of that pixel, f32[B,1,1,C,outputs]
     network(x, context, at=(i, j, c))        of its colour c alone, f32[B,1,1,1,outputs]
 
-All but the first read and write the `cache` collection, and come in raster order, a pixel as a
-whole or colour by colour. x is the whole image, as far as it is known. `context` is what all pixels
-are told: f32[B,1,1,K] (a class), f32[B,H,W,K] (a map) or None. Within a network called for one
-colour, features are those of its group alone, see `group`.
+All but the first read and write the `cache` collection. They are called in raster order, for a
+pixel as a whole or colour by colour. x is the whole image, as far as it is known. `context` is
+given to all pixels: f32[B,1,1,K] (a class), f32[B,H,W,K] (a map) or None. In a network called for
+one colour, features are those of its group alone, see `group`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from genlab.sections.fields import Count, Dtype, OddCount, Rate
 
 Place = tuple[Any, ...]  # (row, None), (row, column) or (row, column, colour); colour is an int
+CONTEXT_NAME = "Told_0"  # of an `AddContext` in a layer: checkpoints know its kernel by this name
 
 
 def group(size: int, colours: int, at: Place | None) -> slice:
@@ -45,8 +46,10 @@ def of_colour(x: jax.Array, colours: int, at: Place | None, gates: int = 1) -> j
 
 
 def windows(x: jax.Array, kernel: int, taps: int, height: int, width: int) -> jax.Array:
-    """Padded f32[B,height+r,width+kernel-1,Cin] -> f32[B,height,width,taps*Cin]: the first taps of
-    a kernel, in raster order, as they meet each place."""
+    """What the first taps of a kernel, in raster order, see at each place.
+
+    Padded f32[B,height+r,width+kernel-1,Cin] -> f32[B,height,width,taps*Cin].
+    """
     shifts = [divmod(tap, kernel) for tap in range(taps)]
     return jnp.concatenate([x[:, i : i + height, j : j + width] for i, j in shifts], -1)
 
@@ -59,17 +62,17 @@ def cached(module: nn.Module, name: str) -> nn.Variable:
 
 
 def context_at(context: jax.Array | None, at: Place | None) -> jax.Array | None:
-    """The part of a context that is told to a pixel, f32[B,1,1,K], or a row, f32[B,1,W,K]."""
+    """The part of a context for a pixel, f32[B,1,1,K], or for a row, f32[B,1,W,K]."""
     if context is None or at is None or context.shape[1:3] == (1, 1):
         return context
     row = jax.lax.dynamic_slice_in_dim(context, at[0], 1, 1)
     return row if at[1] is None else jax.lax.dynamic_slice_in_dim(row, at[1], 1, 2)
 
 
-class Told(nn.Module):
-    """Adds to features what a context says of them: a 1x1 convolution of it, without a mask.
+class AddContext(nn.Module):
+    """Adds a 1x1 convolution of the context, without a mask, to features.
 
-    features: of all colours and gates.
+    features: how many, of all colours and gates.
     """
 
     features: int
@@ -84,12 +87,12 @@ class Told(nn.Module):
         """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
         if context is None:
             return x
-        told = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
-        return x + of_colour(told, self.colours, at, self.gates)
+        added = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
+        return x + of_colour(added, self.colours, at, self.gates)
 
 
 class PixelSampler(Protocol):
-    """What a network needs of a sampler to say how it is drawn: `autoregressive.sampling`."""
+    """What a network needs of a sampler (`autoregressive.sampling`) to say how it is sampled."""
 
     @property
     def params(self) -> Any:
@@ -97,13 +100,13 @@ class PixelSampler(Protocol):
 
     @property
     def context(self) -> jax.Array | None:
-        """What the network is told of every image."""
+        """The context of the images, see above."""
 
     def seen(self, values: jax.Array) -> jax.Array:
         """i32[B,H,W,C] levels -> f32[B,H,W,C] in [-1,1], as networks see them."""
 
     def of_part(self, name: str, context: jax.Array | None) -> PixelSampler:
-        """The sampler of the network in that field, which is told that context."""
+        """The sampler of the network in that field, with that context."""
 
     def draw(
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array | None = None
@@ -117,11 +120,11 @@ class PixelSampler(Protocol):
 
 
 class PixelNetwork(nn.Module):
-    """A network of pixels. What stands here is right for one that models them in raster order."""
+    """A network of pixels. The methods here are for one that models them in raster order."""
 
     def as_sampled(self, patches: bool) -> PixelNetwork:
-        """The network as samplers run it: in float32, and with patches where the platform's
-        convolutions are slow in loops."""
+        """The network as samplers run it: in float32, and with patches if asked for, because
+        convolutions in loops are slow on CPU."""
         return self.clone(dtype="float32", patches=patches)
 
     def order(self, places: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """PixelRNN: the Row LSTM and the Diagonal BiLSTM.
 
-Both compute what the input says to all gates of all pixels at once (input-to-state), and scan
-over the states alone, whose own convolution (state-to-state) is a product with patches. Initial
-states are learned. The layers are framed as in `genlab/nn/masked.py`.
+Both compute the input's part of all gates of all pixels at once (input-to-state), and scan over the
+states alone, whose own convolution (state-to-state) is a product with patches. Initial states are
+learned. `genlab/nn/masked.py` has the frame around the layers.
 
 Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759, section 3.
 """
@@ -16,10 +16,10 @@ import jax.numpy as jnp
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
 from genlab.nn.masked import MaskedConv, MaskedNetwork
-from genlab.nn.pixel import Place, Told, cached, group, of_colour
+from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
-SHUT = 1e4  # of a gate: its sigmoid is 0 exactly, or 1
+SHUT = 1e4  # a gate at -SHUT is shut, at SHUT open: its sigmoid is exactly 0 or 1
 
 
 def beside_above(h: jax.Array) -> jax.Array:
@@ -29,7 +29,7 @@ def beside_above(h: jax.Array) -> jax.Array:
 
 
 class RowLSTMLayer(nn.Module):
-    """States go from row to row; each sees the three states above it, so its view is a triangle."""
+    """States pass from row to row; each sees the three above it, so its view is a triangle."""
 
     features: int
     colours: int = 1
@@ -46,7 +46,8 @@ class RowLSTMLayer(nn.Module):
         drive = MaskedConv(
             4 * size, 3, "B", self.colours, 4, rows=0, patches=self.patches, dtype=self.dtype
         )(x, at)  # f32[B,H,W,4h]
-        drive = Told(4 * size, self.colours, 4, self.dtype)(drive, context, at)
+        add_context = AddContext(4 * size, self.colours, 4, self.dtype, name=CONTEXT_NAME)
+        drive = add_context(drive, context, at)
         kernel = self.param("state_kernel", GLOROT, (3 * size, 4 * size))
         first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
         kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
@@ -55,7 +56,7 @@ class RowLSTMLayer(nn.Module):
             h = self._pixel(drive[:, 0, 0], kernel, first_h, first_c, at)
         else:
             b, _, width, _ = x.shape
-            if self.is_mutable_collection("cache"):  # of the last two rows, even and odd
+            if self.is_mutable_collection("cache"):  # for two rows, the last even and the last odd
                 self.variable("cache", "h", jnp.zeros, (b, 2, width + 2, size), drive.dtype)
                 self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
 
@@ -70,12 +71,12 @@ class RowLSTMLayer(nn.Module):
     def _pixel(
         self, drive: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, at: Place
     ) -> jax.Array:
-        """f32[B,4h] and the initial state -> f32[B,1,1,h], from and into the cache; or a group."""
+        """f32[B,4h] and the initial state -> f32[B,1,1,h], or a group of it; updates the cache."""
         hs, cs = cached(self, "h"), cached(self, "c")
         b, _, padded, size = hs.value.shape
         i, j = at[:2]
         column = jnp.arange(3) + j
-        inside = ((column > 0) & (column < padded - 1))[:, None]  # else it is the zero of a border
+        inside = ((column > 0) & (column < padded - 1))[:, None]  # outside, the border is zero
         above = jax.lax.dynamic_slice(hs.value, (0, (i + 1) % 2, j, 0), (b, 1, 3, size))[:, 0]
         above = jnp.where(i > 0, above, jnp.where(inside, h, 0.0))  # f32[B,3,h]
         c_above = jax.lax.dynamic_slice(cs.value, (0, (i + 1) % 2, j, 0), (b, 1, 1, size))[:, 0, 0]
@@ -89,9 +90,9 @@ class RowLSTMLayer(nn.Module):
 
 
 def skew(x: jax.Array, waiting: jax.Array) -> jax.Array:
-    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i moved right by i; columns are diagonals.
+    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i is moved right by i, columns are diagonals.
 
-    waiting: f32[F], what stands where there is no pixel.
+    waiting: f32[F], the values where there is no pixel.
     """
     *lead, height, width, size = x.shape
     beyond = jnp.broadcast_to(waiting, (*lead, height, height, size))
@@ -108,16 +109,16 @@ def unskew(x: jax.Array, width: int) -> jax.Array:
 
 
 def own_and_above(h: jax.Array) -> jax.Array:
-    """f32[...,H,h] of a diagonal -> f32[...,H,2h]: the state beside each place, and that above."""
+    """f32[...,H,h] of a diagonal -> f32[...,H,2h]: the states beside and above each place."""
     above = jnp.pad(h, [(0, 0)] * (h.ndim - 2) + [(1, 0), (0, 0)])[..., :-1, :]
     return jnp.concatenate([h, above], -1)
 
 
 class DiagonalBiLSTMLayer(nn.Module):
-    """States go along diagonals; each sees the one beside it and the one above it.
+    """States pass along diagonals; each sees the one beside it and the one above it.
 
-    Left to right, that is all above and left of a pixel; right to left, one row lower, all above
-    and right of it. Both directions are one scan.
+    From left to right, a pixel sees all that is above and left of it; from right to left, moved
+    down by a row, all that is above and right of it. Both directions are computed by one scan.
     """
 
     features: int
@@ -129,15 +130,16 @@ class DiagonalBiLSTMLayer(nn.Module):
     def __call__(
         self, x: jax.Array, context: jax.Array | None, at: Place | None, train: bool
     ) -> jax.Array:
-        """f32[B,H,W,2h] -> f32[B,H,W,2h]; x has the column right of the image too.
+        """f32[B,H,W,2h] -> f32[B,H,W,2h]; x includes the column right of the image.
 
-        With at=(i, None): f32[B,1,1,2h], the last column of row i-1, after which the states of
-        that row are computed from right to left.
+        With at=(i, None), f32[B,1,1,2h] is the last column of row i-1; the states of that row are
+        then computed from right to left.
         """
         b, _, width, _ = x.shape
         size = self.features
         drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x, at)
-        drive = Told(8 * size, self.colours, 8, self.dtype)(drive, context, at)
+        add_context = AddContext(8 * size, self.colours, 8, self.dtype, name=CONTEXT_NAME)
+        drive = add_context(drive, context, at)
         drive = jnp.stack(jnp.split(drive, 2, -1))  # f32[2,B,H,W,4h]
         init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
         kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
@@ -158,9 +160,9 @@ class DiagonalBiLSTMLayer(nn.Module):
     def _scan(self, drive: jax.Array, kernel: jax.Array, initial: jax.Array) -> jax.Array:
         """f32[2,B,H,W,4h] -> f32[B,H,W,h].
 
-        What the initial h says goes into the drive of the first column and row. A row that has not
-        begun yet keeps the initial c, by gates that are shut or open whatever the states are, and
-        an h of zero: so no step of the scan has to know which rows those are.
+        The initial h acts through the drive of the first column and row. A row that has not begun
+        yet keeps the initial c and an h of zero, because its gates are shut or open whatever the
+        states are: so no step of the scan has to know which rows those are.
         """
         _, b, height, width, _ = drive.shape
         size = initial.shape[-1]
@@ -182,7 +184,7 @@ class DiagonalBiLSTMLayer(nn.Module):
     def _pixel(
         self, drive: jax.Array, kernel: jax.Array, initial: jax.Array, at: Place
     ) -> jax.Array:
-        """f32[2,B,4h] -> f32[B,1,1,h], from and into the cache; or a group. And a row's end."""
+        """f32[2,B,4h] -> f32[B,1,1,h], or a group of it; updates the cache, also at a row's end."""
         hs, cs, rights, drives = (cached(self, n) for n in ("h", "c", "right", "drive"))
         b, _, width, size = hs.value.shape
         ends = at[1] is None
@@ -211,7 +213,12 @@ class DiagonalBiLSTMLayer(nn.Module):
         return out[:, None, None]
 
     def _end(
-        self, drive: jax.Array, above: jax.Array, kernel: jax.Array, initial: jax.Array, row: Place
+        self,
+        drive: jax.Array,
+        above: jax.Array,
+        kernel: jax.Array,
+        initial: jax.Array,
+        row: jax.Array,
     ) -> jax.Array:
         """f32[B,W,4h] and the states above f32[B,W,h] -> the row's states from right to left."""
         above = jnp.where(row > 0, above, initial[0])
@@ -236,11 +243,11 @@ class RowLSTM(MaskedNetwork):
 
 
 class DiagonalBiLSTM(MaskedNetwork):
-    """PixelRNN of Diagonal BiLSTM layers, whose view is all that comes before a pixel.
+    """PixelRNN of Diagonal BiLSTM layers, which see all pixels before a pixel.
 
     Layers work on one more column than the image has. Mask A hides a pixel from its own column, so
-    the last one of a row is first seen right of it, where the states from right to left begin;
-    without that column every pixel but the last few of its row would miss it.
+    the last pixel of a row is first seen one column to its right, where the states from right to
+    left begin. Without that column, all but the last few pixels of the next row would miss it.
     """
 
     margin = 1

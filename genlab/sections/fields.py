@@ -1,4 +1,4 @@
-"""What the fields of a config may hold. A field's annotation says it; `check` is the one judge.
+"""What the fields of a config may hold. A field's annotation says it, and `check` checks it.
 
 Sections, networks and optimizers declare their fields alike:
 
@@ -15,6 +15,8 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
+
+import flax.linen as nn
 
 from genlab.errors import UserError, hint
 
@@ -35,13 +37,13 @@ class Range:
     odd: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a number is inside."""
+        """Whether a number is in the range."""
         over = value > self.low if self.above else value >= self.low
         under = value < self.high if self.below else value <= self.high
         return over and under and not (self.odd and value % 2 == 0)
 
     def __str__(self) -> str:
-        """What to do instead: "take 1 or more"."""
+        """The advice in messages: "take 1 or more"."""
         if self.odd:
             return f"take an odd number, {self.low:g} or more"
         if self.high == math.inf:
@@ -69,15 +71,16 @@ OddCount = Annotated[int, Range(1, odd=True)]
 Positive = Annotated[float, Range(0.0, above=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Share = Annotated[float, Range(0.0, 1.0)]
-Rate = Annotated[float, Range(0.0, 1.0, below=True)]  # dropout, momentum, decay: 1 would end it
+Rate = Annotated[float, Range(0.0, 1.0, below=True)]  # dropout, momentum, decay: not all of it
 Dtype = Annotated[str, OneOf(("float32", "bfloat16", "float16"))]
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a config section: what it may hold, and its default.
+    """A field of a config section.
 
-    default: `dataclasses.MISSING` where the section has to give one.
+    kind: the annotation, which says what it may hold.
+    default: `dataclasses.MISSING` where the section has to give a value.
     """
 
     kind: Any
@@ -85,9 +88,9 @@ class Field:
 
 
 def fields_of(section: type, given: Iterable[str] = ()) -> dict[str, Field]:
-    """{name: field} of a dataclass or a Flax module, but for those named in `given`."""
+    """{name: field} of a dataclass or a Flax module, without those named in `given`."""
     kinds = typing.get_type_hints(section, include_extras=True)
-    hidden = {"parent", "name", *given} if hasattr(section, "apply") else set(given)
+    hidden = {"parent", "name", *given} if issubclass(section, nn.Module) else set(given)
     return {
         f.name: Field(kinds[f.name], f.default)
         for f in dataclasses.fields(section)
@@ -102,7 +105,7 @@ def plain(kind: Any) -> Any:
 
 
 def spelled(value: Any, kind: Any) -> Any:
-    """The value as its kind spells it: whole numbers of a float field become floats."""
+    """The value in the type of its field: whole numbers in a float field become floats."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return float(value) if plain(kind) is float and whole else value
 

@@ -1,4 +1,4 @@
-"""The sections that every config has. What a family adds stands in its own `defaults.py`."""
+"""The sections that every config has. What a family adds is in its own `defaults.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Data:
-    """Where images come from, and what is made of them."""
+    """Where images come from, and how they are prepared."""
 
     source: str = "digits"  # tfds:<name>, folder:<path>
     data_dir: str = ""  # of TFDS; "" is TFDS_DATA_DIR or TFDS's own default
@@ -28,7 +28,7 @@ class Data:
     image_size: Natural = 0  # side after resizing and centre-cropping; 0 keeps the native size
     channels: Annotated[int, Range(0, 3)] = 0  # 1 grey, 3 RGB, 0 native
     upscale: bool = False  # whether images smaller than image_size are enlarged or refused
-    on_broken: Annotated[str, OneOf(("stop", "skip"))] = "stop"  # at a file that cannot be read
+    on_broken: Annotated[str, OneOf(("stop", "skip"))] = "stop"  # what to do with unreadable files
     batch_size: Count = 32
     train_split: str = "train"
     valid_split: str = ""  # "" is `validation`, or one in ten held out of train_split
@@ -51,7 +51,7 @@ class Optim:
 
 @dataclass(frozen=True)
 class AveragedOptim(Optim):
-    """The same, of a player whose weights are averaged."""
+    """The optimizer of a player whose weights are averaged."""
 
     ema: Rate = 0.0  # decay of averaged weights, 0 is off
 
@@ -76,10 +76,10 @@ class Train:
 
 @dataclass(frozen=True)
 class Limit:
-    """`train.watch.<metric>`: from where to where a metric should stay, and what to do else.
+    """`train.watch.<metric>`: the range in which a metric should stay.
 
-    `action` is taken when it has not stayed there for `patience` lines in a row: warn; stop; or
-    rollback, to the best checkpoint, with other random numbers.
+    `action` follows when it has been outside for `patience` lines in a row: "warn"; "stop"; or
+    "rollback", which goes back to the best checkpoint and goes on with other random numbers.
     """
 
     low: Annotated[float, Range()] = -math.inf
@@ -96,8 +96,8 @@ class Eval:
     batch_size: Count = 256
     weights: Annotated[str, OneOf(("ema", "raw"))] = "ema"  # averaged where kept; or raw
     step: str = "latest"  # or best, or a number
-    classifier: str = ""  # its workdir: --mode=eval then compares sets of samples by its features
-    images: Count = 10_000  # samples drawn for that, and as many test images, if there are
+    classifier: str = ""  # a workdir; --mode=eval then compares samples by its features
+    images: Count = 10_000  # samples drawn for that, and test images to compare them with
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a denoising autoencoder takes away from its input."""
+"""The noise that a denoising autoencoder learns to remove."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Corruption:
 
     name: "none"; "gaussian" adds normal noise and clips to [0,1]; "salt" sets pixels, drawn at
       random, to white.
-    mean, deviation: of the gaussian noise.
+    mean: of the gaussian noise.
+    deviation: of the gaussian noise.
     share: of the pixels that salt sets.
     """
 
@@ -37,5 +38,5 @@ class Corruption:
         return x
 
     def __bool__(self) -> bool:
-        """Whether anything is taken away."""
+        """Whether there is any noise."""
         return self.name != "none"

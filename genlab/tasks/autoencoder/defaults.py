@@ -22,7 +22,7 @@ class Run(shared.Run):
 
 @dataclass(frozen=True)
 class Corruption:
-    """`config.corruption`: what a denoising autoencoder is to undo."""
+    """`config.corruption`: the noise that a denoising autoencoder learns to remove."""
 
     name: Annotated[str, OneOf(corruption.NAMES)] = "none"
     mean: float = 0.0  # of gaussian noise
@@ -36,7 +36,7 @@ class Density:
 
     name: Annotated[str, OneOf(densities.NAMES)] = "mixture"
     components: Count = 20  # of the mixture
-    examples: Natural = 20_000  # it is fitted to; 0 for all
+    examples: Natural = 20_000  # to which it is fitted; 0 for all
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ SECTIONS: dict[str, type | None] = {
 
 
 def config(network: str, **fields: Any) -> ConfigDict:
-    """A config of a network with a code: its name, and the fields that differ from its class."""
+    """A config of a network with a code, given by its name and the fields not at their default."""
     made = configs.base("autoencoder")
     made.model = ConfigDict({"name": network} | fields)
     return made

@@ -53,16 +53,16 @@ def fit(codes: np.ndarray, components: int, step: int) -> Tree:
     ridge = NEGLIGIBLE * spread
     log.info("fitting densities to %d codes of %d numbers", *codes.shape)
     settings = {"reg_covar": ridge, "max_iter": ITERATIONS, "random_state": 0}
-    found = GaussianMixture(min(components, len(codes)), **settings)
+    mixture = GaussianMixture(min(components, len(codes)), **settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last of them change little
-        found.fit(codes)
-    shifted = found.covariances_ - ridge * np.eye(codes.shape[1])  # the ridge taken off again
-    more = components - found.n_components
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last iterations change little
+        mixture.fit(codes)
+    shifted = mixture.covariances_ - ridge * np.eye(codes.shape[1])  # without the ridge
+    more = components - mixture.n_components
     return {
         "step": np.int32(step),
         "gaussian": _pack(np.ones(1), codes.mean(0)[None], covariance[None], 0),
-        "mixture": _pack(found.weights_, found.means_, shifted, more),
+        "mixture": _pack(mixture.weights_, mixture.means_, shifted, more),
     }
 
 
@@ -75,8 +75,10 @@ def _pack(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, more:
     return {name: pad(x).astype(np.float32) for name, x in parts.items()}
 
 
-def draw(density: Tree, name: str, key: jax.Array, temperature: float | jax.Array) -> jax.Array:
-    """f32[d], one code from the density of that name, its deviations times the temperature."""
+def draw_code(
+    density: Tree, name: str, key: jax.Array, temperature: float | jax.Array
+) -> jax.Array:
+    """f32[d], a code drawn from the density of that name, its deviations times the temperature."""
     choice, normal = jax.random.split(key)
     size = density["gaussian"]["means"].shape[-1]
     noise = temperature * jax.random.normal(normal, (size,))
@@ -88,8 +90,11 @@ def draw(density: Tree, name: str, key: jax.Array, temperature: float | jax.Arra
 
 
 def distance(density: Tree, name: str, codes: jax.Array) -> jax.Array:
-    """f32[B,d] -> f32[B]: squared Mahalanobis distance per dimension, 1 on average where codes
-    follow the density; for a mixture, from the nearest of its components."""
+    """f32[B,d] -> f32[B]: the squared Mahalanobis distance per dimension.
+
+    It is 1 on average where codes follow the density. For a mixture, it is the distance from the
+    nearest component.
+    """
     if name == "normal":
         return jnp.square(codes).mean(-1)
     part = density[name]
@@ -97,5 +102,5 @@ def distance(density: Tree, name: str, codes: jax.Array) -> jax.Array:
     live = values > 0.0
     along = jnp.einsum("bkd,kde->bke", codes[:, None] - part["means"], part["factors"])
     squares = jnp.where(live, along**2 / jnp.where(live, values, 1.0) ** 2, 0.0)  # f32[B,K,d]
-    found = squares.sum(-1) / jnp.maximum(live.sum(-1), 1)
-    return jnp.where(part["weights"] > 0.0, found, jnp.inf).min(-1)
+    distances = squares.sum(-1) / jnp.maximum(live.sum(-1), 1)
+    return jnp.where(part["weights"] > 0.0, distances, jnp.inf).min(-1)

@@ -16,6 +16,8 @@ from genlab import optim, parallel
 from genlab.errors import UserError
 from genlab.metrics import images as metrics
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Restore, Spec
@@ -33,7 +35,7 @@ DENSITY = "density"
 
 @dataclass(frozen=True, kw_only=True)
 class Task(OnePlayer):
-    """A network with `encode` and `decode`, and one head.
+    """A network with a code.
 
     error: what is minimised, "mse" or "bce" per pixel.
     corruption: of the input, in training.
@@ -44,6 +46,7 @@ class Task(OnePlayer):
     distances: densities whose distance from the codes is measured.
     """
 
+    network: CodeNetwork
     error: str
     corruption: Corruption
     density: str
@@ -56,7 +59,7 @@ class Task(OnePlayer):
     methods: ClassVar[tuple[str, ...]] = densities.NAMES
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {
-        "model": frozenset({"shape", "heads", "outputs"})
+        "model": frozenset({"shape", "code_parameters", "outputs"})
     }
     units: ClassVar[dict[str, str]] = {
         f"{prefix}{name}": f"{unit}{of}"
@@ -76,7 +79,9 @@ class Task(OnePlayer):
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         """See `genlab.task.Task`."""
         return cls(
-            network=build.build(config.model, "model", shape=spec.shape, heads=1, outputs=1),
+            network=build.build(
+                config.model, "model", CodeNetwork, shape=spec.shape, code_parameters=1, outputs=1
+            ),
             error=config.loss,
             corruption=Corruption(**config.corruption),
             density=config.density.name,
@@ -100,10 +105,11 @@ class Task(OnePlayer):
     @property
     def protocol(self) -> dict[str, Any]:
         """See `genlab.task.Task`."""
-        taken = dataclasses.asdict(self.corruption) if self.corruption else {"name": "none"}
-        used = {"none": [], "gaussian": ["mean", "deviation"], "salt": ["share"]}[taken["name"]]
-        said = " ".join([taken["name"], *(f"{key} {taken[key]}" for key in used)])
-        return {"likelihood": "none", "corruption": said}
+        corruption = dataclasses.asdict(self.corruption)
+        name = corruption["name"]
+        used = {"none": [], "gaussian": ["mean", "deviation"], "salt": ["share"]}[name]
+        text = " ".join([name, *(f"{key} {corruption[key]}" for key in used)])
+        return {"likelihood": "none", "corruption": text}
 
     def initial_stats(self) -> dict[str, Tree]:
         """A density that is not fitted yet."""
@@ -122,34 +128,34 @@ class Task(OnePlayer):
         x = _grey(batch)
         logits = self._logits(params, self.corruption(noise_key, x), {"dropout": dropout_key})
         prefix = "denoised_" if self.corruption else ""
-        found = {
+        errors = {
             f"{prefix}mse": jnp.square(jax.nn.sigmoid(logits) - x).mean(),
             f"{prefix}bce": metrics.bce(logits, x).mean(),
         }
-        return found[self.headline], (found, {})
+        return errors[self.headline], (errors, {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
-        """Errors of the reconstruction, and for a denoiser of the denoised input, of the corrupted
-        input as it is, and of what the reference makes of it: f32[B] each."""
+        """Errors of the reconstruction, f32[B] each; for a denoiser also those of the denoised
+        input, of the corrupted input as it is, and of the reference's output for it."""
         params, x = state.params[PLAYER], _grey(batch)
-        found = _errors("", self._logits(params, x), x)
+        errors = _errors("", self._logits(params, x), x)
         if self.corruption:
             corrupted = self.corruption(key, x)
-            found |= _errors("denoised_", self._logits(params, corrupted), x)
-            inside = jnp.clip(corrupted, 1 / 512, 511 / 512)  # else its cross-entropy is infinite
-            found |= _errors("corrupted_", jnp.log(inside) - jnp.log1p(-inside), x)
-            found |= metrics.reconstruction_metrics(corrupted, x, "corrupted_")
+            errors |= _errors("denoised_", self._logits(params, corrupted), x)
+            inside = jnp.clip(corrupted, 1 / 512, 511 / 512)  # keeps the cross-entropy finite
+            errors |= _errors("corrupted_", jnp.log(inside) - jnp.log1p(-inside), x)
+            errors |= metrics.reconstruction_metrics(corrupted, x, "corrupted_")
             if self.reference:
                 theirs = self.reference._logits(state.stats["reference"], corrupted)
-                found |= _errors("reference_", theirs, x)
+                errors |= _errors("reference_", theirs, x)
         if self.distances:
             codes, fitted = self._encode(params, x), state.stats[DENSITY]
             far = {name: densities.distance(fitted, name, codes) for name in self.distances}
-            found |= {f"{name}_distance": value for name, value in far.items()}
-        return found
+            errors |= {f"{name}_distance": value for name, value in far.items()}
+        return errors
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
-        """Adds by what the corrupted input's squared error was divided."""
+        """Adds how many times smaller the squared error is than that of the corrupted input."""
         if not self.corruption:
             return means
         return means | {"denoising_gain": means["corrupted_mse"] / means["denoised_mse"]}
@@ -157,8 +163,8 @@ class Task(OnePlayer):
     def for_evaluation(
         self, state: State, evaluation: ConfigDict, restore: Restore
     ) -> tuple[Task, State]:
-        """Measures also how far codes lie from the densities that `sample` draws from (why N(0, I)
-        fails), and what `eval.reference` makes of the noise."""
+        """Measures also how far codes are from the densities that `sample` draws from, which shows
+        why N(0, I) fails, and how well the model of `eval.reference` removes the noise."""
         names = densities.NAMES if _is_fitted(state) else densities.NAMES[:1]
         task = dataclasses.replace(self, distances=names)
         if not evaluation.reference:
@@ -187,8 +193,8 @@ class Task(OnePlayer):
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             codes.append(np.asarray(encode(state, train.read(rows), jax.random.key(0))))
-        found = densities.fit(np.concatenate(codes)[:count], self.components, int(state.step))
-        return state.replace(stats=state.stats | {DENSITY: found})
+        fitted = densities.fit(np.concatenate(codes)[:count], self.components, int(state.step))
+        return state.replace(stats=state.stats | {DENSITY: fitted})
 
     def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B,codes]."""
@@ -228,11 +234,14 @@ class Task(OnePlayer):
         super().check_sample(state, method)
         name = self.density if method == "auto" else method
         fitted = state.stats[DENSITY]
-        draw = lambda key: densities.draw(fitted, name, key, temperature)  # noqa: E731
-        return self.decode(state, jax.vmap(draw)(keys), labels)
+
+        def code(key: jax.Array) -> jax.Array:
+            return densities.draw_code(fitted, name, key, temperature)
+
+        return self.decode(state, jax.vmap(code)(keys), labels)
 
     def check_sample(self, state: State, method: str) -> None:
-        """Raises UserError where a density is asked for that was fitted to other weights."""
+        """Raises UserError for a density that was fitted to other weights."""
         super().check_sample(state, method)
         name = self.density if method == "auto" else method
         if name in densities.NAMES[1:] and not _is_fitted(state):
@@ -242,7 +251,7 @@ class Task(OnePlayer):
             )
 
     def progress(self, model: Model, batch: dict[str, np.ndarray], key: jax.Array) -> Any:
-        """u8[N,H,W,C]: what the model makes of validation images, corrupted as in training."""
+        """u8[N,H,W,C]: reconstructions of validation images, which are corrupted as in training."""
         return model.reconstruct(model.apply("corrupt", batch["image"], key=key))
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
@@ -257,12 +266,13 @@ class Task(OnePlayer):
         }
 
     def _encode(self, params: Tree, x: jax.Array, rngs: Any = None) -> jax.Array:
-        call = {"params": params}, x, None, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="encode")
+        inputs = x, None, rngs is not None
+        return outputs_of(self.network, params, *inputs, rngs=rngs, method="encode")
 
     def _decode(self, params: Tree, codes: jax.Array, rngs: Any = None) -> jax.Array:
-        call = {"params": params}, codes, None, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="decode")[..., 0]  # f32[B,H,W,C]
+        inputs = codes, None, rngs is not None
+        logits = outputs_of(self.network, params, *inputs, rngs=rngs, method="decode")
+        return logits[..., 0]  # f32[B,H,W,C]
 
     def _logits(self, params: Tree, x: jax.Array, rngs: Any = None) -> jax.Array:
         return self._decode(params, self._encode(params, x, rngs), rngs)

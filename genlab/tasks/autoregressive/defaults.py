@@ -25,7 +25,7 @@ SECTIONS: dict[str, type | None] = {
 
 
 def config(network: str, **fields: Any) -> ConfigDict:
-    """A config of a network of pixels: its name, and the fields that differ from its class."""
+    """A config of a network of pixels, given by its name and the fields not at their default."""
     made = configs.base("autoregressive")
     made.model = ConfigDict({"name": network} | fields)
     made.train.best_metric = "nll"
@@ -33,7 +33,7 @@ def config(network: str, **fields: Any) -> ConfigDict:
 
 
 def likelihood_training(config: ConfigDict, steps: int) -> None:
-    """Muon and averaged weights; what is measured and drawn four times on the way."""
+    """Muon and averaged weights; evaluations and progress sheets four times on the way."""
     config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.999)
     config.train.update(steps=steps, log_every=100, checkpoint_every=500)
     config.train.eval_every = config.train.sample_every = steps // 4

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab.likelihoods.levels import dequantise, quantise
+from genlab.nn.apply import outputs_of
 from genlab.pictures.figures import ImageRows, Picture
 from genlab.state import State, Tree
 from genlab.task import PLAYER
@@ -23,8 +24,11 @@ SHOWN = 8  # images in a row
 
 
 def receptive_fields(task: Task, state: State) -> np.ndarray:
-    """u8[3,H,W,3]: which pixels the distributions of three pixels of the middle row depend on, by
-    gradients at random images: white are read, red come before and are not, black after."""
+    """u8[3,H,W,3]: the pixels on which the distributions of three pixels of the middle row depend.
+
+    They are measured by gradients at random images. White pixels are read, red ones come before and
+    are not read, black ones come after.
+    """
     height, width, _ = task.shape
     keys = jax.random.split(jax.random.key(0))
     x = jax.random.normal(keys[0], (4, *task.shape))
@@ -34,11 +38,11 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
 
     @jax.jit
     def slope(params: Tree, x: jax.Array, row: int, column: int) -> jax.Array:
-        def told(x: jax.Array) -> jax.Array:
-            outputs = task.network.apply({"params": params}, x, context)[:, row, column]
+        def weighted(x: jax.Array) -> jax.Array:
+            outputs = outputs_of(task.network, params, x, context)[:, row, column]
             return (outputs * jax.random.normal(keys[1], outputs.shape)).sum()
 
-        return jax.grad(told)(x)
+        return jax.grad(weighted)(x)
 
     def field(row: int, column: int) -> np.ndarray:
         read = np.abs(slope(state.params[PLAYER], x, row, column)).max((0, 3)) > 0  # bool[H,W]
@@ -57,7 +61,7 @@ def receptive_field(task: Task, state: State) -> Picture:
 
 
 def of_images(task: Task, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
-    """What the model makes of images of a split."""
+    """One-step predictions and completions of images of a split."""
     levels = task.predictor.levels
     batch = split.read(np.arange(min(SHOWN, len(split))))
     images = np.asarray(dequantise(quantise(batch["image"], levels), levels))

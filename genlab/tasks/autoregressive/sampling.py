@@ -1,11 +1,11 @@
-"""Samplers for every autoregressive network, all equal.
+"""Samplers for every autoregressive network; all draw the same images.
 
     naive         a forward pass over the whole image for every value
-    cached        features and states are kept; a step computes one value alone
-    fixed_point   the noise is frozen and the whole image drawn again and again until it stays as it
-                  is: exact, as each pass settles at least the next value, and parallel over pixels
+    cached        features and states are kept, so that a step computes one value alone
+    fixed_point   with its noise fixed, the whole image is drawn again until it no longer changes:
+                  exact, as each pass settles at least the next value, and parallel over pixels
 
-How networks are called is said in `genlab/nn/pixel.py`. The noise of value t (raster order,
+`genlab/nn/pixel.py` says how networks are called. The noise of value t (raster order,
 colours innermost) of image i is drawn from `fold_in(fold_in(key, i), t)`, so that every sampler
 sees the same noise. Values are drawn by adding Gumbel noise to logits: cached and full logits
 differ in their last bits, which an argmax with Gumbel noise hides far better than an inverse
@@ -24,13 +24,14 @@ import numpy as np
 
 from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre
-from genlab.nn.pixel import PixelNetwork
+from genlab.nn.apply import outputs_of
+from genlab.nn.pixel import PixelFields, PixelNetwork
 from genlab.state import Tree
 from genlab.tasks.autoregressive.stepping import Cached, Naive
 
 METHODS = ("naive", "cached", "fixed_point")
 STEPPERS = {"naive": Naive, "cached": Cached}
-MARGIN = 1e-5  # of a decision, times max(1, |logit|): what rounding may turn over
+MARGIN = 1e-5  # times max(1, |logit|): rounding may change decisions that are closer than this
 
 
 def gumbel(keys: jax.Array, places: jax.Array, levels: int) -> jax.Array:
@@ -44,7 +45,7 @@ def gumbel(keys: jax.Array, places: jax.Array, levels: int) -> jax.Array:
 
 
 def numbered(shape: tuple[int, ...]) -> jax.Array:
-    """i32[H,W,C]: the values of images [B,H,W,C] of that shape, in raster order."""
+    """i32[H,W,C]: the numbers, in raster order, of the values of images of shape [B,H,W,C]."""
     return jnp.arange(np.prod(shape[1:])).reshape(shape[1:])
 
 
@@ -54,7 +55,7 @@ class Sampler:
 
     network: as samplers run it, see `PixelNetwork.as_sampled`.
     predictor: what its outputs mean.
-    context: f32[B,1,1,K] or f32[B,H,W,K], what the network is told of every image; or None.
+    context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None.
     temperature: divides the logits.
     method: one of METHODS.
     """
@@ -82,7 +83,7 @@ class Sampler:
             return self.network.draw(self, keys, given, known, places)
 
     def of_part(self, name: str, context: jax.Array | None) -> Sampler:
-        """The sampler of a network within this one, which is told that context."""
+        """The sampler of a network within this one, with that context."""
         part = {"network": getattr(self.network, name), "params": self.params[name]}
         return dataclasses.replace(self, **part, context=context)
 
@@ -99,7 +100,7 @@ class Sampler:
 
     def outputs(self, values: jax.Array) -> jax.Array:
         """i32[B,H,W,C] levels -> f32[B,H,W,C,outputs], by one pass over all pixels."""
-        return self.network.apply({"params": self.params}, self.seen(values), self.context)
+        return outputs_of(self.network, self.params, self.seen(values), self.context)
 
     def _chosen(
         self, outputs: jax.Array, values: jax.Array, colour: int, noise: jax.Array
@@ -112,6 +113,7 @@ class Sampler:
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """Value after value."""
+        assert isinstance(self.network, PixelFields)  # others draw their parts
         _, height, width, colours = given.shape
         levels = self.predictor.levels
         stepper = STEPPERS[self.method](self.network, self.params, self.context, given.shape)
@@ -135,7 +137,7 @@ class Sampler:
 
             return jax.lax.fori_loop(0, width, column, (kept, values))
 
-        # What is known is shown from the start: no network reads it before its turn.
+        # Known values are there from the start; no network reads them before their turn.
         start = stepper.start(), jnp.where(known, given, 0)
         return jax.lax.fori_loop(0, height, row, start)[1]
 
@@ -161,14 +163,16 @@ class Sampler:
     def differences(
         self, keys: jax.Array, first: np.ndarray, second: np.ndarray
     ) -> tuple[int, int]:
-        """How many images of two sets i32[B,H,W,C] of levels, drawn by the same keys, differ; and
-        how many of them not by rounding: the first differing value was decided by more than
-        MARGIN."""
+        """Compares two sets of images i32[B,H,W,C] drawn by the same keys.
+
+        Returns: how many differ, and how many of them not by rounding, which is where the first
+          differing value was decided by more than MARGIN.
+        """
         order = self.network.order(np.asarray(numbered(first.shape)))
         flat = [np.asarray(x).reshape(len(x), -1)[:, order] for x in (first, second)]
         differing = np.flatnonzero((flat[0] != flat[1]).any(1))
         lead = [
-            self._lead(keys, first, i, int(order[np.argmax(flat[0][i] != flat[1][i])]))
+            self._lead(keys, first, int(i), int(order[np.argmax(flat[0][i] != flat[1][i])]))
             for i in differing
         ]
         return len(differing), sum(lead)

@@ -18,6 +18,8 @@ from genlab.likelihoods.contract import PixelLikelihood, PixelPredictor
 from genlab.likelihoods.grey_value import GreyValue
 from genlab.likelihoods.levels import centre, dequantise, quantise
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.pixel import PixelNetwork
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Spec
 from genlab.tasks.autoregressive import defaults, pictures
@@ -35,9 +37,10 @@ class Task(OnePlayer):
     """A network of pixels, called as `genlab/nn/pixel.py` says.
 
     predictor: the likelihood of a pixel; a `GreyValue` only predicts it.
-    binarisation: of images for two levels, see `likelihoods.choose.observe`.
+    binarisation: how images become two levels, see `likelihoods.choose.observe`.
     """
 
+    network: PixelNetwork
     predictor: PixelPredictor
     binarisation: str
     conditional_on: int = 0
@@ -55,7 +58,7 @@ class Task(OnePlayer):
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         """See `genlab.task.Task`."""
-        predictor = choose.make(config.likelihood, spec.shape[2])
+        predictor = choose.likelihood_of(config.likelihood, spec.shape[2])
         expected = config.likelihood.binarisation == "expected"
         if not isinstance(predictor, PixelPredictor) or expected:
             raise UserError(
@@ -68,7 +71,7 @@ class Task(OnePlayer):
         if conditional and not spec.classes:
             raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
         return cls(
-            network=build.build(config.model, "model", outputs=predictor.outputs),
+            network=build.build(config.model, "model", PixelNetwork, outputs=predictor.outputs),
             predictor=predictor,
             binarisation=config.likelihood.binarisation,
             optimizer=optim.make(config.optim, config.train.steps),
@@ -122,8 +125,10 @@ class Task(OnePlayer):
         return means | {"bits_per_dim": choose.bits_per_dim(means["nll"], self.shape)}
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats (of stochastically binarised
-        images: of one draw of them by `key`)."""
+        """u8[B,H,W,C] -> f32[B], exact log-likelihoods in nats.
+
+        With stochastic binarisation, they are those of one draw of the images by `key`.
+        """
         if isinstance(self.predictor, GreyValue):
             raise UserError("log_prob: a grey_value model has no likelihood; train another one.")
         return -self.evaluate(state, batch, key)["nll"]
@@ -168,7 +173,7 @@ class Task(OnePlayer):
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> Sampler:
-        """What draws images of those labels i32[B]. Raises UserError for an unknown method."""
+        """The sampler for images of those labels i32[B]. Raises UserError for an unknown method."""
         self.check_sample(state, method)
         return Sampler(
             network=self.network.as_sampled(patches=parallel.platform() == "cpu"),
@@ -187,8 +192,7 @@ class Task(OnePlayer):
         first: np.ndarray,
         second: np.ndarray,
     ) -> tuple[int, int]:
-        """How many of two samplers' images u8[B,H,W,C] by the same keys differ, and how many of
-        those by more than rounding explains."""
+        """See `genlab.task.Completes`."""
         both = (np.asarray(quantise(x, self.predictor.levels)) for x in (first, second))
         return self.sampler(state, labels).differences(keys, *both)
 
@@ -215,7 +219,7 @@ class Task(OnePlayer):
         return field | pictures.of_images(self, model, split, key)
 
     def context(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,1,1,classes], or None for a model of no class."""
+        """i32[B] -> f32[B,1,1,classes], or None for an unconditional model."""
         if not self.conditional_on:
             return None
         return jax.nn.one_hot(labels, self.conditional_on)[:, None, None]
@@ -227,9 +231,8 @@ class Task(OnePlayer):
         self, params: Tree, values: jax.Array, labels: jax.Array, rngs: Any = None
     ) -> jax.Array:
         x = centre(values, self.predictor.levels)  # f32[B,H,W,C]
-        return self.network.apply(
-            {"params": params}, x, self.context(labels), train=rngs is not None, rngs=rngs
-        )
+        context, train = self.context(labels), rngs is not None
+        return outputs_of(self.network, params, x, context, train=train, rngs=rngs)
 
     def _measure(
         self,

@@ -22,7 +22,7 @@ SECTIONS: dict[str, type | None] = {"classifier": Classifier}
 
 
 def config(network: str, **fields: Any) -> ConfigDict:
-    """A config of a classifying network: its name, and the fields that differ from its class."""
+    """A config of a classifier, given by its name and the fields not at their default."""
     made = configs.base("classifier")
     made.model = ConfigDict({"name": network} | fields)
     return made

@@ -13,6 +13,8 @@ from ml_collections import ConfigDict
 from genlab import noise, optim
 from genlab.errors import UserError
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.classifier import ConvClassifier
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Spec
 from genlab.tasks.classifier import defaults
@@ -26,6 +28,7 @@ class Task(OnePlayer):
     shift: by how many pixels at most training moves an image, each way.
     """
 
+    network: ConvClassifier
     shift: int
 
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
@@ -45,7 +48,7 @@ class Task(OnePlayer):
         if shift > most:
             raise UserError(f"classifier.shift={shift}: take 0 (none) to {most} pixels.")
         return cls(
-            network=build.build(config.model, "model", outputs=len(spec.classes)),
+            network=build.build(config.model, "model", ConvClassifier, outputs=len(spec.classes)),
             shift=shift,
             optimizer=optim.make(config.optim, config.train.steps),
             ema=config.optim.ema,
@@ -63,7 +66,7 @@ class Task(OnePlayer):
         """The mean cross-entropy of shifted images."""
         shift_key, dropout_key = jax.random.split(key)
         x = shifted(shift_key, batch["image"] / 255.0, self.shift)
-        logits = self.network.apply({"params": params}, x, True, rngs={"dropout": dropout_key})
+        logits = outputs_of(self.network, params, x, True, rngs={"dropout": dropout_key})
         means = {name: value.mean() for name, value in _errors(logits, batch["label"]).items()}
         return means["cross_entropy"], (means, {})
 
@@ -77,11 +80,11 @@ class Task(OnePlayer):
 
     def features(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B,d], what the network's last layer sees."""
-        params, x = {"params": state.params[PLAYER]}, batch["image"] / 255.0
-        return self.network.apply(params, x, method="embed")
+        x = batch["image"] / 255.0
+        return outputs_of(self.network, state.params[PLAYER], x, method="embed")
 
     def _logits(self, state: State, batch: Batch) -> jax.Array:
-        return self.network.apply({"params": state.params[PLAYER]}, batch["image"] / 255.0)
+        return outputs_of(self.network, state.params[PLAYER], batch["image"] / 255.0)
 
 
 def shifted(key: jax.Array, x: jax.Array, most: int) -> jax.Array:

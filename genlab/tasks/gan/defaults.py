@@ -15,7 +15,7 @@ from genlab.tasks.gan.losses import LOSSES
 
 @dataclass(frozen=True)
 class Model:
-    """`config.model`, beside a network for each player."""
+    """`config.model`, besides a network for each player."""
 
     prior: Annotated[str, OneOf(("normal", "uniform"))] = "normal"  # uniform is on [-1,1]
 
@@ -42,8 +42,10 @@ SECTIONS: dict[str, type | None] = {
 
 
 def config(generator: dict[str, Any], discriminator: dict[str, Any], **optim: Any) -> ConfigDict:
-    """A config of two networks: their names, and the fields that differ from their classes;
-    `optim` is what both optimizers change."""
+    """A config of two networks, given by their names and the fields that differ from the defaults.
+
+    optim: fields of both optimizers.
+    """
     made = configs.base("gan")
     made.model.update(generator=ConfigDict(generator), discriminator=ConfigDict(discriminator))
     for player in ("generator", "discriminator"):

@@ -1,6 +1,6 @@
 """What a discriminator and a generator minimise, and what keeps the discriminator smooth.
 
-Logits are f32[B]: large for what the discriminator takes for real.
+Logits are f32[B]: large where the discriminator takes an image for real.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ LOSSES = {
 def gradient_penalty(
     score: Callable[[jax.Array], jax.Array], real: jax.Array, fake: jax.Array, key: jax.Array
 ) -> jax.Array:
-    """f32[B]: (|gradient| - 1)^2 at a random point between a real and a generated image each
-    (Gulrajani et al., arXiv 1704.00028, section 4). score: f32[B,H,W,C] -> f32[B]."""
+    """f32[B]: (|gradient| - 1)^2 at a random point between each real and generated image.
+
+    Source: Gulrajani et al., arXiv 1704.00028, section 4.
+
+    Args: score: f32[B,H,W,C] -> f32[B].
+    """
     share = noise.uniform(key, (real.shape[0], *[1] * (real.ndim - 1)))
     slope = jax.grad(lambda x: score(x).sum())(share * real + (1.0 - share) * fake)
     squares = jnp.square(slope).reshape(real.shape[0], -1).sum(-1)
@@ -71,7 +75,7 @@ class Objective:
     """What both players minimise.
 
     name: one of LOSSES.
-    label_smoothing: what is taken off the label of real images.
+    label_smoothing: how far the label of real images is below 1.
     gradient_penalty: weight of that penalty, 0 for none.
     r1: weight of that penalty, 0 for none.
     """
@@ -83,7 +87,7 @@ class Objective:
 
     @property
     def loss(self) -> Loss:
-        """The loss of that name."""
+        """The pair of losses that `name` names."""
         return LOSSES[self.name]
 
     def discriminator(self, of_real: jax.Array, of_fake: jax.Array) -> jax.Array:
@@ -101,19 +105,20 @@ class Objective:
         fake: jax.Array,
         key: jax.Array,
     ) -> tuple[jax.Array | float, dict[str, jax.Array]]:
-        """f32[], the weighted sum of those with a weight, and each by its name."""
-        total, found = 0.0, {}
+        """f32[], the weighted sum of the penalties in use, and each of them by name."""
+        total: jax.Array | float = 0.0
+        penalties: dict[str, jax.Array] = {}
         if self.gradient_penalty:
-            found["gradient_penalty"] = gradient_penalty(score, real, fake, key).mean()
-            total += self.gradient_penalty * found["gradient_penalty"]
+            penalties["gradient_penalty"] = gradient_penalty(score, real, fake, key).mean()
+            total += self.gradient_penalty * penalties["gradient_penalty"]
         if self.r1:
-            found["r1"] = r1(score, real).mean()
-            total += 0.5 * self.r1 * found["r1"]
-        return total, found
+            penalties["r1"] = r1(score, real).mean()
+            total += 0.5 * self.r1 * penalties["r1"]
+        return total, penalties
 
 
-def make(section: ConfigDict) -> Objective:
-    """The objective of `config.gan`. Raises UserError for what cannot be."""
+def objective(section: ConfigDict) -> Objective:
+    """The objective of `config.gan`. Raises UserError for a loss that lacks what it needs."""
     if section.loss == "wasserstein" and not section.gradient_penalty:
         raise UserError("gan.loss=wasserstein needs gan.gradient_penalty (10 in its paper).")
     return Objective(section.loss, section.label_smoothing, section.gradient_penalty, section.r1)

@@ -1,5 +1,8 @@
-"""Moments of generated and real images, from which a distance is read without whole sets: cheap
-enough for every validation. What goes into tables is in `genlab/metrics/distances.py`."""
+"""Moments of generated and real images, which give a distance without keeping whole sets.
+
+They are cheap enough for every validation. The distances for result tables are in
+`genlab/metrics/distances.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,24 @@ KERNEL, STRIDE = 5, 2
 
 
 def random_features(x: jax.Array) -> jax.Array:
-    """f32[B,H,W,C] on [0,1] -> f32[B,FEATURES]: means over two halves of the image, upper and
-    lower, of a fixed random convolution with ReLU. They need no training and no other set."""
+    """f32[B,H,W,C] on [0,1] -> f32[B,FEATURES], which need no training and no other data.
+
+    They are the means of a fixed random convolution with ReLU over the upper and the lower half of
+    the image.
+    """
     kernel = min(KERNEL, *x.shape[1:3])
     shape = (kernel, kernel, x.shape[-1], FEATURES // 2)
     weights = np.random.default_rng(0).normal(size=shape) / np.sqrt(np.prod(shape[:3]))
-    found = jax.lax.conv_general_dilated(
+    maps = jax.lax.conv_general_dilated(
         x - 0.5,
         jnp.asarray(weights, jnp.float32),
         (STRIDE, STRIDE),
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-    found = jax.nn.relu(found)  # f32[B,h,w,FEATURES/2]
-    middle = max(found.shape[1] // 2, 1)
-    return jnp.concatenate([found[:, :middle].mean((1, 2)), found[:, -middle:].mean((1, 2))], -1)
+    maps = jax.nn.relu(maps)  # f32[B,h,w,FEATURES/2]
+    middle = max(maps.shape[1] // 2, 1)
+    return jnp.concatenate([maps[:, :middle].mean((1, 2)), maps[:, -middle:].mean((1, 2))], -1)
 
 
 def of_images(x: jax.Array, name: str) -> dict[str, jax.Array]:

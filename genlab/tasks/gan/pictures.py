@@ -1,4 +1,4 @@
-"""The pictures of GANs: ways between latents, and how both players fared."""
+"""The pictures of GANs: images along lines between latents, and the curves of both players."""
 
 from __future__ import annotations
 

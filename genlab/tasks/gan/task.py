@@ -18,6 +18,8 @@ from ml_collections import ConfigDict
 from genlab import noise, optim, updates
 from genlab.errors import UserError
 from genlab.nn import build
+from genlab.nn.apply import outputs_and_variables
+from genlab.nn.gan import Discriminator, Generator
 from genlab.state import State, Tree
 from genlab.task import Spec
 from genlab.task import Task as BaseTask
@@ -38,12 +40,12 @@ class Task(BaseTask):
 
     discriminator_steps: updates of the discriminator before one of the generator, each on its own
       share of the batch.
-    prior: of the latents, "normal" or "uniform" on [-1,1].
+    prior: of latents: "normal", or "uniform" on [-1,1].
     ema: decay of the generator's averaged weights, 0 for none.
     """
 
-    generator: nn.Module
-    discriminator: nn.Module
+    generator: Generator
+    discriminator: Discriminator
     objective: losses.Objective
     discriminator_steps: int
     prior: str
@@ -75,17 +77,19 @@ class Task(BaseTask):
             raise UserError(f"gan.discriminator_steps={steps} must divide data.batch_size={size}.")
         if gan.conditional and not spec.classes:
             raise UserError("gan.conditional: this data has no labels; set it to False.")
-        networks, optimizers = {}, {}
-        for player in (GENERATOR, DISCRIMINATOR):
-            section = config.model[player]
-            networks[player] = build.build(section, f"model.{player}", shape=spec.shape)
-            optimizers[f"{player}_optimizer"] = optim.make(
-                config.optim[player], config.train.steps, f"optim.{player}"
-            )
+        networks, total = config.model, config.train.steps
         return cls(
-            **networks,
-            **optimizers,
-            objective=losses.make(gan),
+            generator=build.build(
+                networks.generator, "model.generator", Generator, shape=spec.shape
+            ),
+            discriminator=build.build(
+                networks.discriminator, "model.discriminator", Discriminator, shape=spec.shape
+            ),
+            generator_optimizer=optim.make(config.optim.generator, total, "optim.generator"),
+            discriminator_optimizer=optim.make(
+                config.optim.discriminator, total, "optim.discriminator"
+            ),
+            objective=losses.objective(gan),
             discriminator_steps=steps,
             prior=config.model.prior,
             conditional_on=len(spec.classes) if gan.conditional else 0,
@@ -103,17 +107,17 @@ class Task(BaseTask):
         generator_key, discriminator_key = jax.random.split(key)
         condition = self._condition(jnp.zeros(1, jnp.int32))
         z, x = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *batch["image"].shape[1:]))
-        made = {
+        variables = {
             GENERATOR: self.generator.init(generator_key, z, condition, False),
             DISCRIMINATOR: self.discriminator.init(discriminator_key, x, condition, False),
         }
         return State.create(
-            {player: variables["params"] for player, variables in made.items()},
+            {player: collections["params"] for player, collections in variables.items()},
             {GENERATOR: self.generator_optimizer, DISCRIMINATOR: self.discriminator_optimizer},
             stats={
-                player: variables["batch_stats"]
-                for player, variables in made.items()
-                if "batch_stats" in variables
+                player: collections["batch_stats"]
+                for player, collections in variables.items()
+                if "batch_stats" in collections
             },
             averaged=(GENERATOR,) if self.ema else (),
         )
@@ -147,7 +151,10 @@ class Task(BaseTask):
         of_fake, stats = logits(fake, 2, stats)
         total = self.objective.discriminator(of_real, of_fake)
         judged = {name: x.mean() for name, x in self._judged(of_real, of_fake).items()}
-        score = lambda x: logits(x, 3, state.stats.get(DISCRIMINATOR, {}))[0]  # noqa: E731
+
+        def score(x: jax.Array) -> jax.Array:
+            return logits(x, 3, state.stats.get(DISCRIMINATOR, {}))[0]
+
         more, penalties = self.objective.penalties(score, real, fake, penalty_key)
         metrics = {"discriminator_loss": total} | judged | penalties
         return total + more, (metrics, stats)
@@ -157,8 +164,11 @@ class Task(BaseTask):
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         latent_key, label_key, dropout_key = jax.random.split(key, 3)
         keys = noise.row_keys(latent_key, batch["image"].shape[0] // self.discriminator_steps)
-        draw = lambda key: jax.random.randint(key, (), 0, max(self.conditional_on, 1))  # noqa: E731
-        labels = jax.vmap(draw)(noise.row_keys(label_key, len(keys)))
+
+        def label(key: jax.Array) -> jax.Array:
+            return jax.random.randint(key, (), 0, max(self.conditional_on, 1))
+
+        labels = jax.vmap(label)(noise.row_keys(label_key, len(keys)))
         condition = self._condition(labels)
         fake, stats = self._generate(state, params, self._latents(keys), condition, dropout_key)
         logits, _ = self._discriminate(
@@ -172,8 +182,8 @@ class Task(BaseTask):
         return total, ({"generator_loss": total}, stats)
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
-        """What the discriminator makes of real and generated images, f32[B], and moments of pixels
-        and features of both; the latents are the same at every evaluation."""
+        """How the discriminator judges real and generated images, f32[B], and moments of the pixels
+        and features of both. The latents are the same at every evaluation."""
         condition, real = self._condition(batch["label"]), self._pixels(batch["image"])
         z = self._latents(noise.row_keys(key, real.shape[0]))
         fake, _ = self._generate(state, state.params[GENERATOR], z, condition)
@@ -181,11 +191,11 @@ class Task(BaseTask):
         of_real, of_fake = (
             self._discriminate(params, stats, x, condition)[0] for x in (real, fake)
         )
-        found = self._judged(of_real, of_fake)
+        metrics = self._judged(of_real, of_fake)
         low, scale = self._range
         for name, x in (("real", real), ("fake", fake)):
-            found |= moments.of_images((x - low) * (scale / 255.0), name)
-        return found
+            metrics |= moments.of_images((x - low) * (scale / 255.0), name)
+        return metrics
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
         """Diversity of the samples, and a distance between the features of both."""
@@ -212,7 +222,7 @@ class Task(BaseTask):
         return jnp.round((x - low) * scale).astype(jnp.uint8)
 
     def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B], the negative logit: large for what the discriminator refuses."""
+        """u8[B,H,W,C] -> f32[B], the negative logit: large where the discriminator says fake."""
         condition, x = self._condition(batch["label"]), self._pixels(batch["image"])
         params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
         return -self._discriminate(params, stats, x, condition)[0]
@@ -247,7 +257,7 @@ class Task(BaseTask):
         return images / scale + low  # f32[B,H,W,C]
 
     def _condition(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,classes], or None for a model of no class."""
+        """i32[B] -> f32[B,classes], or None for an unconditional model."""
         return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
 
     def _judged(self, of_real: jax.Array, of_fake: jax.Array) -> dict[str, jax.Array]:
@@ -266,7 +276,7 @@ class Task(BaseTask):
         condition: jax.Array | None,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, Tree]:
-        """f32[B,H,W,C], and the statistics after it; with a key, in training."""
+        """f32[B,H,W,C], and the new statistics. A key turns training on."""
         return _applied(self.generator, params, state.stats.get(GENERATOR, {}), z, condition, key)
 
     def _discriminate(
@@ -277,7 +287,7 @@ class Task(BaseTask):
         condition: jax.Array | None,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, Tree]:
-        """f32[B], and the statistics after it; with a key, in training."""
+        """f32[B], and the new statistics. A key turns training on."""
         return _applied(self.discriminator, params, stats, x, condition, key)
 
 
@@ -289,9 +299,6 @@ def _applied(
     condition: jax.Array | None,
     key: jax.Array | None,
 ) -> tuple[jax.Array, Tree]:
-    variables = {"params": params} | ({"batch_stats": stats} if stats else {})
     rngs = None if key is None else {"dropout": key}
-    made, changed = network.apply(
-        variables, x, condition, key is not None, rngs=rngs, mutable=["batch_stats"]
-    )
-    return made, changed.get("batch_stats", {})
+    inputs = x, condition, key is not None
+    return outputs_and_variables(network, params, "batch_stats", stats, *inputs, rngs=rngs)

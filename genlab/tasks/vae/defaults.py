@@ -29,14 +29,14 @@ class Eval(shared.Eval):
     """`config.eval`."""
 
     samples: Count = 100  # K of the importance-weighted bound in --mode=eval
-    chunk: Count = 50  # of them at once
+    chunk: Count = 50  # how many of them are computed at once
 
 
 SECTIONS: dict[str, type | None] = {"vae": VAE, "likelihood": choose.Section, "eval": Eval}
 
 
 def config(network: str, **fields: Any) -> ConfigDict:
-    """A config of a network with a code: its name, and the fields that differ from its class."""
+    """A config of a network with a code, given by its name and the fields not at their default."""
     made = configs.base("vae")
     made.model = ConfigDict({"name": network} | fields)
     made.likelihood.update(name="bernoulli", levels=2, binarisation="expected")

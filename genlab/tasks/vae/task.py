@@ -22,6 +22,8 @@ from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import ImageLikelihood
 from genlab.nn import build
+from genlab.nn.apply import outputs_of
+from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Restore, Spec
@@ -33,20 +35,21 @@ if TYPE_CHECKING:
     from genlab.model import Model
     from genlab.pictures.figures import Picture
 
-ACTIVE = 1e-2  # variance of a unit's posterior mean over the data, from which it counts as active
+ACTIVE = 1e-2  # a unit is active if its posterior mean varies by more than this over the data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(OnePlayer):
-    """A network with `encode` (mean and log variance) and `decode`.
+    """A network whose code is a mean and a log variance.
 
     likelihood: of an image, given its latent.
-    binarisation: of images for two levels, see `likelihoods.choose.observe`.
+    binarisation: how images become two levels, see `likelihoods.choose.observe`.
     objective: "elbo", or "iwae" of `samples` draws.
     beta: weight of the KL, reached after `warmup_steps`.
     importance_samples: K of an evaluation's bound, computed `chunk` at a time.
     """
 
+    network: CodeNetwork
     likelihood: ImageLikelihood
     binarisation: str
     objective: str
@@ -61,7 +64,7 @@ class Task(OnePlayer):
     methods: ClassVar[tuple[str, ...]] = ("mean", "draw")
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {
-        "model": frozenset({"shape", "heads", "outputs"})
+        "model": frozenset({"shape", "code_parameters", "outputs"})
     }
     headline: ClassVar[str] = "neg_elbo"
     units: ClassVar[dict[str, str]] = {
@@ -81,13 +84,13 @@ class Task(OnePlayer):
         vae = config.vae
         if vae.conditional and not spec.classes:
             raise UserError("vae.conditional: this data has no labels; set it to False.")
-        likelihood = choose.make(config.likelihood, spec.shape[2])
+        likelihood = choose.likelihood_of(config.likelihood, spec.shape[2])
         if not isinstance(likelihood, ImageLikelihood):
             name = config.likelihood.name
             raise UserError(f"likelihood.name={name}: a VAE needs one that draws.")
-        given = {"shape": spec.shape, "heads": 2, "outputs": likelihood.outputs}
+        given = {"shape": spec.shape, "code_parameters": 2, "outputs": likelihood.outputs}
         return cls(
-            network=build.build(config.model, "model", **given),
+            network=build.build(config.model, "model", CodeNetwork, **given),
             likelihood=likelihood,
             binarisation=config.likelihood.binarisation,
             objective=vae.objective,
@@ -127,34 +130,34 @@ class Task(OnePlayer):
         rngs, condition = {"dropout": dropout_key}, self._condition(batch["label"])
         posterior = self._posterior(params, values, condition, rngs)
         eps = noise.normal(latent_key, (values.shape[0], self.samples, self.network.codes))
-        found, ratio = self._terms(params, values, condition, posterior, eps, rngs)  # f32[K,B]
+        log_p, ratio = self._terms(params, values, condition, posterior, eps, rngs)  # f32[K,B]
         kl = bounds.kl_from_standard_normal(*posterior)  # f32[B,d]
-        means = {"reconstruction": -found.mean(), "kl": kl.sum(-1).mean()}
+        means = {"reconstruction": -log_p.mean(), "kl": kl.sum(-1).mean()}
         means["neg_elbo"] = means["reconstruction"] + means["kl"]
         weight = jnp.float32(self.beta)
         if self.warmup_steps:
             weight *= jnp.minimum(1.0, (state.step + 1.0) / self.warmup_steps)
         if self.objective == "iwae":
-            bound = jax.nn.logsumexp(found + weight * ratio, axis=0) - math.log(self.samples)
+            bound = jax.nn.logsumexp(log_p + weight * ratio, axis=0) - math.log(self.samples)
             loss = means["neg_iwae"] = -bound.mean()
         else:
             loss = means["reconstruction"] + weight * means["kl"]
         return loss / math.prod(self.shape), (self._with_bits(means), {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
-        """The bounds and their parts, f32[B] in nats per image whatever the training weighted; KL
-        and moments of the posterior mean for each latent dimension, f32[B,d]."""
+        """The bounds and their parts, f32[B] in nats per image, whatever weights training used; and
+        for each latent dimension, KL and moments of the posterior mean, f32[B,d]."""
         values_key, latent_key = jax.random.split(key)
         params, condition = state.params[PLAYER], self._condition(batch["label"])
         values = choose.observe(self.likelihood, self.binarisation, batch["image"], values_key)
         posterior = self._posterior(params, values, condition)
         terms = functools.partial(self._terms, params, values, condition, posterior)
         size = (values.shape[0], self.network.codes)
-        found, bound = bounds.importance_weighted(
+        log_p, bound = bounds.importance_weighted(
             terms, latent_key, size, self.importance_samples, self.chunk
         )
         kl = bounds.kl_from_standard_normal(*posterior)  # f32[B,d]
-        out = {"reconstruction": -found, "kl": kl.sum(-1), "neg_elbo": kl.sum(-1) - found}
+        out = {"reconstruction": -log_p, "kl": kl.sum(-1), "neg_elbo": kl.sum(-1) - log_p}
         if self.importance_samples > 1:
             out["neg_iwae"] = -bound
         mean = posterior[0]
@@ -184,12 +187,13 @@ class Task(OnePlayer):
         return dataclasses.replace(self, importance_samples=evaluation.samples, chunk=chunk), state
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array, samples: int = 0) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B], the bound of that many draws (0: that of an evaluation), nats."""
+        """u8[B,H,W,C] -> f32[B], nats: the bound of that many draws, or with 0 of as many as in an
+        evaluation."""
         task = self
         if samples:
             task = dataclasses.replace(self, importance_samples=samples, chunk=min(samples, 64))
-        found = task.evaluate(state, batch, key)
-        return -found["neg_iwae" if task.importance_samples > 1 else "neg_elbo"]
+        metrics = task.evaluate(state, batch, key)
+        return -metrics["neg_iwae" if task.importance_samples > 1 else "neg_elbo"]
 
     def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B,d], the posterior mean."""
@@ -226,16 +230,21 @@ class Task(OnePlayer):
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> jax.Array:
-        """key[B] -> u8[B,H,W,C] from the prior, its deviation times the temperature: each value's
-        "mean" (auto), or a "draw" from the likelihood."""
+        """key[B] -> u8[B,H,W,C], from latents of the prior times the temperature.
+
+        method: "mean" (auto) gives each value's mean, "draw" draws it from the likelihood.
+        """
         self.check_sample(state, method)
         size = (self.network.codes,)
         z = jax.vmap(lambda key: jax.random.normal(key, size))(keys) * temperature  # f32[B,d]
         if method != "draw":
             return self.decode(state, z, labels)
         params = self._decode(state.params[PLAYER], z, self._condition(labels))
-        draw = lambda key, p: self.likelihood.draw(jax.random.fold_in(key, 1), p)  # noqa: E731
-        return self._bytes(jax.vmap(draw)(keys, params))
+
+        def levels(key: jax.Array, params: jax.Array) -> jax.Array:
+            return self.likelihood.draw(jax.random.fold_in(key, 1), params)
+
+        return self._bytes(jax.vmap(levels)(keys, params))
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
         """See `genlab.task.Task`."""
@@ -253,17 +262,17 @@ class Task(OnePlayer):
         return self.network.codes
 
     def _condition(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,classes], or None for a model of no class."""
+        """i32[B] -> f32[B,classes], or None for an unconditional model."""
         return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
 
     def _posterior(
         self, params: Tree, values: jax.Array, condition: jax.Array | None, rngs: Any = None
     ) -> tuple[jax.Array, jax.Array]:
-        """f32[B,d] each: mean and log variance, the latter kept within float32's reach."""
+        """f32[B,d] each: mean and log variance, which is clipped to keep its exponential finite."""
         scale = 1 if jnp.issubdtype(values.dtype, jnp.floating) else self.likelihood.levels - 1
-        call = {"params": params}, values / scale, condition, rngs is not None
-        found = self.network.apply(*call, rngs=rngs, method="encode")  # f32[B,2d]
-        mean, log_variance = jnp.split(found, 2, axis=-1)
+        inputs = values / scale, condition, rngs is not None
+        encoded = outputs_of(self.network, params, *inputs, rngs=rngs, method="encode")  # f32[B,2d]
+        mean, log_variance = jnp.split(encoded, 2, axis=-1)
         return mean, jnp.clip(log_variance, -20.0, 20.0)
 
     def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -274,8 +283,8 @@ class Task(OnePlayer):
     def _decode(
         self, params: Tree, z: jax.Array, condition: jax.Array | None, rngs: Any = None
     ) -> jax.Array:
-        call = {"params": params}, z, condition, rngs is not None
-        return self.network.apply(*call, rngs=rngs, method="decode")  # f32[B,H,W,C,outputs]
+        inputs = z, condition, rngs is not None  # -> f32[B,H,W,C,outputs]
+        return outputs_of(self.network, params, *inputs, rngs=rngs, method="decode")
 
     def _terms(
         self,
@@ -293,10 +302,10 @@ class Task(OnePlayer):
         k, b, _ = z.shape
         if condition is not None:
             condition = jnp.tile(condition, (k, 1))
-        found = self._decode(params, z.reshape(k * b, -1), condition, rngs)
-        found = self.likelihood.log_prob(found.reshape(k, *values.shape, -1), values)
+        outputs = self._decode(params, z.reshape(k * b, -1), condition, rngs)
+        log_p = self.likelihood.log_prob(outputs.reshape(k, *values.shape, -1), values)
         ratio = 0.5 * (eps**2 + log_variance - z**2).sum(-1)  # the normalising constants cancel
-        return found.sum((2, 3, 4)), ratio
+        return log_p.sum((2, 3, 4)), ratio
 
     def _bytes(self, levels: jax.Array) -> jax.Array:
         return jnp.round(levels * (255.0 / (self.likelihood.levels - 1))).astype(jnp.uint8)
