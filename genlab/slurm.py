@@ -56,7 +56,8 @@ def coordinator() -> tuple[str, int]:
 def local_devices() -> list[int] | None:
     """Which of the GPUs that this task sees are its own; None for all of them.
 
-    Tasks of a node that see the same GPUs share them evenly; with --gpus-per-task each sees its own.
+    Tasks of a node that see the same GPUs share them evenly; with --gpus-per-task each sees its
+    own.
     """
     given = {"SLURM_GPUS_PER_TASK", "SLURM_TRES_PER_TASK"} & os.environ.keys()
     seen = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]

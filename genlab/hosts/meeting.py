@@ -1,4 +1,4 @@
-"""The processes of a run meet before JAX joins them: who is missing, and do all want the same?
+"""The processes of a run meet before JAX joins them: who is missing, who wants another run.
 
 Process 0 listens where JAX's coordinator will; the others send one line of JSON each and wait for
 its verdict. JAX itself waits in silence and ends in an abort.

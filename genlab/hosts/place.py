@@ -33,7 +33,8 @@ def place(coordinator: str, processes: int | None, process: int | None) -> Place
     Raises: UserError for flags that contradict each other or say too little.
     """
     if not coordinator:
-        return _alone(processes, process)
+        _check_alone(processes, process)
+        return None
     if coordinator == "auto":
         return _found(processes, process)
     host, port = _address(coordinator)
@@ -47,7 +48,7 @@ def place(coordinator: str, processes: int | None, process: int | None) -> Place
     return Place(host, port, processes, process)
 
 
-def _alone(processes: int | None, process: int | None) -> None:
+def _check_alone(processes: int | None, process: int | None) -> None:
     if (processes or 1) > 1 or (process or 0) > 0:
         raise UserError("--processes and --process need --coordinator=host:port.")
     if slurm.tasks() > 1:
