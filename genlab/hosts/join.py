@@ -35,7 +35,9 @@ def join(place: Place, wanted: Wish, join_timeout: float = 300, lost_timeout: fl
     """
     jax.config.update("jax_enable_recoverability", True)  # we end the others, not C++
     heartbeat = max(5, int(0.75 * lost_timeout))
-    on_cpu = "cpu" in (jax.config.read("jax_platforms") or os.environ.get("JAX_PLATFORMS", "cpu"))
+    on_cpu = "cpu" in (
+        getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "cpu")
+    )
     if on_cpu:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if not place.coordinator:
