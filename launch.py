@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from genlab import cli, compilation_cache, parallel, slurm
 from genlab.errors import Preempted, UserError
+from genlab.hosts import join, place, supervisor, watchdog
 from genlab.modes import benchmark, evaluate, sample, summary, sweep
 from genlab.training import loop as train
 from genlab.workdir import lock, paths
@@ -56,9 +57,21 @@ flags.DEFINE_string("output", "", "Where eval and sample write, if not to the wo
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
 flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")
-flags.DEFINE_integer("processes", 1, "Processes that train together; with --coordinator.")
-flags.DEFINE_integer("process", 0, "Which of them this one is; with --coordinator.")
+flags.DEFINE_integer("processes", None, "Processes that train together; with --coordinator.")
+flags.DEFINE_integer("process", None, "Which of them this one is; with --coordinator.")
+flags.DEFINE_float("join_timeout", 300, "Seconds that processes wait for each other at the start.")
+flags.DEFINE_float("lost_timeout", 60, "Seconds after which a process that is lost ends the rest.")
 flags.DEFINE_bool("requeue", False, "After a preemption, puts its Slurm job back into the queue.")
+
+
+def _join() -> None:
+    """Makes this process one of several, if the flags say so."""
+    own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
+    if own is None:
+        return
+    supervisor.supervise()
+    wanted = join.wish(FLAGS.config, FLAGS.workdir, FLAGS.mode)
+    join.join(own, wanted, FLAGS.join_timeout, FLAGS.lost_timeout)
 
 
 def main(_: Sequence[str]) -> None:
@@ -70,11 +83,12 @@ def main(_: Sequence[str]) -> None:
             raise UserError(f"--mode={FLAGS.mode} needs --workdir.")
         parallel.keep_freed_memory()
         compilation_cache.start(FLAGS.compilation_cache)
-        parallel.join_hosts(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
         if FLAGS.requeue:
             slurm.check_requeue()
+        _join()
         try:
-            MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
+            with watchdog.watched(FLAGS.lost_timeout):
+                MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
         except Preempted:
             if FLAGS.requeue and jax.process_index() == 0:
                 slurm.requeue()

@@ -8,7 +8,6 @@ than a step sees: [replicas of this process, steps of this call, ...].
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,18 +47,6 @@ def keep_freed_memory() -> None:
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 2**28)
-
-
-def join_hosts(coordinator: str, processes: int, process: int) -> None:
-    """Starts `jax.distributed`; `coordinator` is host:port, or "auto" on SLURM and TPU pods."""
-    if coordinator == "auto":
-        jax.distributed.initialize()
-    elif coordinator:
-        if "cpu" in (
-            getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "cpu")
-        ):
-            jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        jax.distributed.initialize(coordinator, processes, process)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 from genlab.errors import UserError
@@ -35,3 +36,44 @@ def requeue() -> None:
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())
         raise UserError(f"--requeue: scontrol requeue {job()}: {said}") from None
+
+
+def task() -> int:
+    """The number of this task in its step."""
+    return int(os.environ.get("SLURM_PROCID", "0"))
+
+
+def coordinator() -> tuple[str, int]:
+    """(host, port) for the tasks of this step: its first node, a port that follows from the job."""
+    first = re.match(r"([^,\[]+)(?:\[(\d+))?", os.environ["SLURM_STEP_NODELIST"])
+    if not first:
+        raise UserError(
+            f"SLURM_STEP_NODELIST={os.environ['SLURM_STEP_NODELIST']!r}: no node there."
+        )
+    return first[1] + (first[2] or ""), 61440 + int(os.environ.get("SLURM_JOB_ID", "0")) % 4096
+
+
+def local_devices() -> list[int] | None:
+    """Which of the GPUs that this task sees are its own; None for all of them.
+
+    Tasks of a node that see the same GPUs share them evenly; with --gpus-per-task each sees its
+    own.
+    """
+    given = {"SLURM_GPUS_PER_TASK", "SLURM_TRES_PER_TASK"} & os.environ.keys()
+    seen = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]
+    tasks_here = _tasks_here()
+    if given or tasks_here < 2 or len(seen) < tasks_here:
+        return None
+    local, share = int(os.environ.get("SLURM_LOCALID", "0")), len(seen) // tasks_here
+    return list(range(local * share, (local + 1) * share))
+
+
+def _tasks_here() -> int:
+    """Tasks of this step on this node, from a list such as "2(x3),1"."""
+    counts: list[int] = []
+    for count, times in re.findall(
+        r"(\d+)(?:\(x(\d+)\))?", os.environ.get("SLURM_STEP_TASKS_PER_NODE", "")
+    ):
+        counts += [int(count)] * int(times or 1)
+    node = int(os.environ.get("SLURM_NODEID", "0"))
+    return counts[node] if node < len(counts) else 1

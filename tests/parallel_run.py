@@ -6,7 +6,7 @@ import jax
 from ml_collections import ConfigDict
 
 from genlab import config as configs
-from genlab import parallel
+from genlab.hosts import join, place
 from genlab.tasks import autoregressive
 from genlab.training import loop as train
 
@@ -29,6 +29,6 @@ def config(mode: str) -> ConfigDict:
 def run(mode: str, workdir: str, *hosts: str) -> None:
     """hosts: coordinator, number of processes, which of them this is; none for a single process."""
     if hosts:
-        parallel.join_hosts(hosts[0], int(hosts[1]), int(hosts[2]))
+        join.join(place.place(hosts[0], int(hosts[1]), int(hosts[2])), {})
     train.train(config(mode), workdir)
     print(json.dumps({"devices": jax.device_count(), "processes": jax.process_count()}))

@@ -220,3 +220,28 @@ def test_without_tensorflow_tensorboard_is_off_and_said_once(tmp_path, config, m
         train.train(config, str(tmp_path))
     assert caplog.text.count("TensorBoard is off") == 1
     assert restore(str(tmp_path)).step == 6
+
+
+def test_data_that_is_lost_ends_the_run_in_one_line_and_keeps_the_checkpoint(
+    tmp_path, config, monkeypatch
+):
+    made = data.feed
+
+    def losing(*args):
+        feed = made(*args)
+
+        def calls(rows):
+            for number, part in enumerate(feed.calls(rows)):
+                if number == 4:
+                    raise FileNotFoundError(2, "No such file or directory", "a/7.png")
+                yield part
+
+        return dataclasses.replace(feed, calls=calls)
+
+    monkeypatch.setattr(data, "feed", losing)
+    told = r"the data cannot be read \(a/7.png: No such file.*the last is step 3"
+    with pytest.raises(RunStopped, match=told) as caught:
+        train.train(config, str(tmp_path))
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    assert restore(str(tmp_path)).step == 3

@@ -49,6 +49,17 @@ class Ends:
             raise KeyboardInterrupt
         raise Preempted(told if self.report.active else "")
 
+    def unreadable(self, error: OSError) -> NoReturn:
+        """By data that can no longer be read; nothing more is saved."""
+        self.checkpoints.wait()
+        newest = max(self.checkpoints.manager.all_steps(), default=None)
+        kept = "no checkpoint was saved yet" if newest is None else f"the last is step {newest}"
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise RunStopped(
+            f"{self.workdir}: the data cannot be read ({' '.join(what.split())}); put it back and"
+            f" give the same command again ({kept})."
+        )
+
     def stopped_by_watch(self, step: int) -> NoReturn:
         """By a limit whose action is "stop"."""
         self.checkpoints.wait()

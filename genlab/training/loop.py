@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from genlab import evaluate, parallel
 from genlab import task as tasks
 from genlab.data import splits as data
 from genlab.errors import RunStopped, UserError, hint
+from genlab.hosts import board
 from genlab.parallel import Replicas
 from genlab.training import watch
 from genlab.training.compiled import compile_steps, metrics_of_a_step
@@ -49,7 +51,10 @@ def train(config: ConfigDict, workdir: str) -> None:
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     limits = _limits(config, task, sets)
     _make(folder)
-    with lock.held(folder), contextlib.closing(_checkpoints(config, folder)) as checkpoints:
+    with (
+        lock.held_by_first(folder),
+        contextlib.closing(_checkpoints(config, folder)) as checkpoints,
+    ):
         starts = Starts(checkpoints, folder, task, sets, config)
         start = starts.first()
         if start.step >= config.train.steps:
@@ -148,7 +153,7 @@ class Loop:
     def _attempt(self, start: Progress) -> Progress | None:
         """From a start to the end, or to the rollback whose start it returns."""
         here = dataclasses.replace(start, state=self.replicas.replicate(start.state))
-        for part in self.feed.calls(self._rows(start.step)):
+        for part in self._parts(here):
             here = self._advance(here, part)
             due = self._due(here.step)
             here = self.meter.collect(here) if due.numbers else here
@@ -171,6 +176,13 @@ class Loop:
         size, n = config.data.batch_size, len(self.sets.train)
         return data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
 
+    def _parts(self, start: Progress) -> Iterator[Any]:
+        """What each call is fed; a file that is gone ends the run, not a checkpoint."""
+        try:
+            yield from self.feed.calls(self._rows(start.step))
+        except OSError as error:
+            self.ends.unreadable(error)
+
     def _advance(self, here: Progress, part: Any) -> Progress:
         """One call: `steps_per_call` steps, handed to the devices."""
         state, metrics = self.call(here.state, self.feed.shared, part)
@@ -179,6 +191,7 @@ class Loop:
             jax.block_until_ready(pending[-IN_FLIGHT][1])
         scan = self.config.train.steps_per_call
         self.ends.report.advance(scan)
+        board.write(here.step + scan, here.saved)
         return dataclasses.replace(here, state=state, step=here.step + scan, pending=pending)
 
     def _due(self, step: int) -> Due:

@@ -1,0 +1,81 @@
+"""One of several processes, watched by its parent: whatever takes it down is told in one line.
+
+When the coordinator is lost, JAX's C++ prints a wall and aborts the process before Python learns of
+it. So each process of several is a child whose parent passes on its words and its signals, and says
+what happened.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import sys
+import threading
+
+from genlab.errors import Preempted
+from genlab.hosts import board
+from genlab.workdir import runs
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+FROM_CPP = re.compile(r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ ")  # a line of C++ code's log
+WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python error")
+LOST = 0  # the coordinator is process 0
+
+
+def supervise() -> None:
+    """Returns in the child; the parent stays here and exits as the child did."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        _die_with_parent()
+        os.dup2(theirs, 2)
+        os.close(ours)
+        return
+    os.close(theirs)
+    for number in FORWARDED:
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    words = threading.Thread(target=_pass_on, args=(ours,))
+    words.start()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    words.join(5.0)
+    os._exit(_verdict(code))
+
+
+def _die_with_parent() -> None:
+    """So that a kill of the parent, whose id users see, is a kill of the run."""
+    pr_set_pdeathsig = 1
+    try:
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    except (AttributeError, OSError):
+        return  # not Linux
+
+
+def _pass_on(file: int) -> None:
+    """Writes what the child says, but not what C++ says when it gives up."""
+    wall = False
+    with os.fdopen(file, errors="replace") as words:
+        for line in words:
+            wall = wall or bool(WALL.match(line))
+            if not wall and not FROM_CPP.match(line):
+                sys.stderr.write(line)
+                sys.stderr.flush()
+
+
+def _verdict(code: int) -> int:
+    """The exit code for the child's; tells of a child that was aborted."""
+    if code != -signal.SIGABRT:
+        return code if code >= 0 else 128 - code
+    if board.done():
+        return 0
+    print(f"launch.py: {lost([LOST])}", file=sys.stderr, flush=True)
+    return Preempted.exit_code
+
+
+def lost(processes: list[int]) -> str:
+    """What is said of lost processes."""
+    names = ", ".join(map(str, processes))
+    return f"process {names} was lost {board.told()}; the same command resumes: {runs.command()}"

@@ -1,0 +1,133 @@
+"""Processes of a run that tell each other how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import jax
+
+from genlab.errors import Preempted, UserError
+from genlab.hosts import board, supervisor
+
+POLL = 1.0  # seconds
+GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
+FAILED, HEARD = "genlab/failed", "genlab/heard/"
+_TURNS = itertools.count()  # the same on all processes, which go the same way
+T = TypeVar("T")
+
+
+def client() -> Any:
+    """JAX's key-value store of a run; None for a process alone.
+
+    JAX offers no public name for it; Orbax takes it from the same place.
+    """
+    from jax._src import distributed
+
+    return distributed.global_state.client
+
+
+@contextlib.contextmanager
+def watched(lost_timeout: float) -> Iterator[None]:
+    """Around the work of one process of several: a mistake here ends the others with the same line,
+    and the loss of another ends this one with a line and exit code 75."""
+    if jax.process_count() == 1:
+        yield
+        return
+    threading.Thread(target=_watch, daemon=True).start()
+    try:
+        yield
+    except Preempted:
+        raise
+    except UserError as error:
+        _fail(str(error), error.exit_code)
+        raise
+    except Exception:  # a collective that another has left: the watchdog will know
+        time.sleep(lost_timeout)
+        raise
+    _leave_together(lost_timeout)
+
+
+def _fail(text: str, code: int) -> None:
+    """Tells the others, and waits until they have heard it."""
+    store = client()
+    with contextlib.suppress(Exception):  # another has failed before, or the store is gone
+        store.key_value_set(FAILED, json.dumps([text, code]))
+    _hear(store)
+    until = time.monotonic() + GOODBYE
+    with contextlib.suppress(Exception):
+        while len(store.key_value_dir_get(HEARD)) < jax.process_count():
+            if time.monotonic() > until:
+                return
+            time.sleep(0.1)
+        time.sleep(POLL / 2)  # for the last to leave before its store does
+
+
+def _hear(store: Any) -> None:
+    with contextlib.suppress(Exception):
+        store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
+
+
+def _leave_together(timeout: float) -> None:
+    """The store lives in process 0, which must be the last to leave."""
+    with contextlib.suppress(Exception):
+        client().wait_at_barrier("genlab/end", int(timeout * 1000))
+    board.finish()
+    if jax.process_index() == 0:
+        time.sleep(POLL)
+
+
+def _watch() -> None:
+    store, everyone = client(), list(range(jax.process_count()))
+    while not board.done():
+        time.sleep(POLL)
+        with contextlib.suppress(Exception):  # no such key: nobody has failed
+            text, code = json.loads(store.key_value_try_get(FAILED))
+            _hear(store)
+            _exit(text, code)
+        try:
+            alive = store.get_live_nodes(everyone)
+        except Exception:  # the store is lost: C++ ends this process, the supervisor tells
+            continue
+        gone = [i for i in everyone if i not in alive]
+        if gone and not board.done():
+            _exit(supervisor.lost(gone), Preempted.exit_code)
+
+
+def _exit(text: str, code: int) -> None:
+    time.sleep(POLL / 10)  # this process may just be saying the same itself
+    print(f"launch.py: {text}", file=sys.stderr, flush=True)
+    os._exit(code)
+
+
+def on_first(act: Callable[[], T]) -> T | None:
+    """act() on process 0, while the others wait for it to succeed.
+
+    Raises: on all of them, the UserError that process 0 met.
+    """
+    if jax.process_count() == 1:
+        return act()
+    store, key = client(), f"genlab/first/{next(_TURNS)}"
+    if jax.process_index():
+        _wait_for(store, key)
+        return None
+    found = act()
+    store.key_value_set(key, "")
+    return found
+
+
+def _wait_for(store: Any, key: str) -> None:
+    while True:
+        try:
+            store.blocking_key_value_get(key, 10_000)
+            return
+        except Exception as error:  # not there yet; a failure ends this process by its watchdog
+            if "DEADLINE" not in str(error):
+                raise
