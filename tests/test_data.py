@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs import common
-from genlab import parallel
-from genlab.data import splits as data
+from genlab import data, parallel
 from genlab.errors import UserError
 from tests.conftest import ROOT, SHARED
 

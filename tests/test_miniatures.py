@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab import cli, restore
-from genlab.data import splits as data
+from genlab import cli, data, restore
 from genlab.training import loop as train
 from tests.conftest import ROOT
 

@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import parallel
+from genlab import data, parallel
 from genlab import task as tasks
-from genlab.data import splits as data
 from genlab.errors import log
 from genlab.task import Completes, Samples, Task
 from genlab.training.compiled import compile_steps, initial_state

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from genlab import config as settings
 from genlab import evaluate, parallel
 from genlab import task as tasks
-from genlab.data import splits as data
+from genlab import data
 from genlab.errors import RunStopped, UserError, hint
 from genlab.parallel import Replicas
 from genlab.training import watch
@@ -45,6 +45,7 @@ def train(config: ConfigDict, workdir: str) -> None:
     replicas = parallel.replicas(config.parallel)
     configs.refuse_another_run(config, workdir)
     sets = data.load(config.data)
+    sets.check()
     task = tasks.load(config, sets.spec)
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     limits = _limits(config, task, sets)
