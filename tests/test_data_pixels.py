@@ -1,4 +1,4 @@
-"""Pixels: every mode, depth, orientation and transparency that Pillow writes is read as it means."""
+"""Pixels: every mode, depth, orientation and transparency is read as its format means it."""
 
 from __future__ import annotations
 

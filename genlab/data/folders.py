@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,8 @@ class Folder(Examples):
         inside = list(entries(folder, passed))
         present = {name for name, is_folder in inside if is_folder}
         loose = [name for name, is_folder in inside if not is_folder]
-        if loose and self.classes:
-            raise UserError(_loose(folder, loose, "class folders"))
+        if loose:
+            _refuse_beside(folder, loose, present)
         names = [join(self.below, name) for name in sorted(loose, key=natural)]
         labels = [-1] * len(loose)
         for label, name in enumerate(self.classes):
@@ -112,14 +113,12 @@ def open_folder(path: str, background: int) -> Source:
     folders = [name for name in folders if holds_image(join(root, name))]
     if not loose and not folders:
         raise UserError(f"data.source: no image in {shown(root)!r} or its subfolders.")
-    if not _are_splits(folders):
-        if loose and folders:
-            raise UserError(_loose(root, loose, f"the folders {_named(folders)}"))
-        _refuse_splits_below(root, folders)
-        return Source({"train": Folder(root, "", tuple(folders), background)}, tuple(folders))
     if loose:
-        raise UserError(_loose(root, loose, f"the splits {_named(folders)}"))
-    return _of_splits(root, folders, background)
+        _refuse_beside(root, loose, folders)
+    if _are_splits(folders):
+        return _of_splits(root, folders, background)
+    _refuse_splits_below(root, folders)
+    return Source({"train": Folder(root, "", tuple(folders), background)}, tuple(folders))
 
 
 def _is_folder(root: str) -> bool:
@@ -144,6 +143,10 @@ def _of_splits(root: str, folders: list[str], background: int) -> Source:
     classes = {name: _class_folders(join(root, name)) for name in folders}
     flat = [name for name in folders if not classes[name]]
     if flat and len(flat) < len(folders):
+        for name in flat:
+            inside = list(entries(join(root, name)))
+            loose = [file for file, is_folder in inside if not is_folder]
+            _refuse_beside(join(root, name), loose, {n for n, is_folder in inside if is_folder})
         others = [name for name in folders if classes[name]]
         raise UserError(
             f"data.source: in {shown(root)!r}, {_named(flat)} has no class folders, but"
@@ -179,13 +182,15 @@ def _refuse_splits_below(root: str, folders: list[str]) -> None:
             )
 
 
-def _loose(folder: str, loose: list[str], beside: str) -> str:
-    some = _named(sorted(loose, key=natural))
-    count = f"{len(loose)} image{'s' * (len(loose) > 1)}"
-    return (
-        f"data.source: in {shown(folder)!r}, {count} ({some}) lie beside {beside};"
-        " move them into a folder, or away."
-    )
+def _refuse_beside(folder: str, loose: list[str], folders: Iterable[str]) -> None:
+    """Raises UserError where images lie beside folders with images: some would be left out."""
+    beside = [name for name in sorted(folders, key=natural) if holds_image(join(folder, name))]
+    if beside:
+        some, s = _named(sorted(loose, key=natural)), "s" * (len(loose) > 1)
+        raise UserError(
+            f"data.source: in {shown(folder)!r}, {len(loose)} image{s} ({some}) lie beside folders"
+            f" of images ({_named(beside)}); move them into a folder, or away."
+        )
 
 
 def _named(names: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from genlab.data.examples import Examples, Source
-from genlab.data.order import order
+from genlab.data.orders import order
 from genlab.errors import UserError
 
 HELD_OUT = 10  # a set without a validation split lends one example in ten of its training split

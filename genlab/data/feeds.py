@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.data.order import Rows
+from genlab.data.orders import Rows
 from genlab.data.split import Split
 from genlab.parallel import Replicas
 
