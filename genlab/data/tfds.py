@@ -124,7 +124,9 @@ def open_tfds(name: str, config: ConfigDict) -> Source:
         raise UserError(f"data.source: tfds:{name} has no feature 'image', but {known}.")
     image = features["image"]
     if len(image.shape or ()) != 3 or isinstance(image.shape, dict):
-        raise UserError(f"data.source: 'image' of tfds:{name} is {image}, not an image.")
+        raise UserError(
+            f"data.source: 'image' of tfds:{name} is {type(image).__name__}, not an image."
+        )
     owner = _Set(builder, image, config.background)
     every = [split for split in builder.info.splits if builder.info.splits[split].num_examples]
     labels = labels_of(config.label, builder, lambda: map(owner.records, every))
