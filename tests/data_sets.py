@@ -8,12 +8,12 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from configs import common
+from genlab import config as configs
 
 
 def section(**changes) -> ConfigDict:
     """A `data` section: the defaults, but for what is given."""
-    found = common.base().data
+    found = configs.base().data
     found.update(**changes)
     return found
 

@@ -244,9 +244,9 @@ def test_a_set_without_images_is_one_line(store):
 def test_prepared_sets_are_read_without_tensorflow(miniature):
     script = (
         "import sys\n"
-        "from configs import common\n"
+        "from genlab import config as configs\n"
         "from genlab import data\n"
-        "section = common.base().data\n"
+        "section = configs.base().data\n"
         f"section.update(source='tfds:miniature', data_dir={miniature[0]!r})\n"
         "print(data.load(section).spec.shape, 'tensorflow' in sys.modules)"
     )

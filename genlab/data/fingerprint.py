@@ -140,4 +140,4 @@ def _split(name: str, then: Print, now: Print) -> tuple[str, bool]:
     gone, new = int((~np.isin(before, after)).sum()), int((~np.isin(after, before)).sum())
     if not gone and len(after) > len(before):
         return f"{name} grew from {len(before)} to {len(after)} images", True
-    return f"of {len(before)} images of {name}, {gone} are gone and {new} are new", False
+    return f"of {len(before)} images of {name}, {gone} gone and {new} new", False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 
 import numpy as np
 from etils import epath
@@ -49,7 +50,7 @@ def read_bytes(encoded: bytes, name: str, background: int) -> np.ndarray:
     return _read(lambda: encoded, name, background)
 
 
-def _read(source, name: str, background: int) -> np.ndarray:  # noqa: ANN001
+def _read(source: str | Callable[[], bytes], name: str, background: int) -> np.ndarray:
     try:
         file = io.BytesIO(source()) if callable(source) else source
         with Image.open(file, formats=picture_formats()) as image:

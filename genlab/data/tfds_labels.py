@@ -53,8 +53,9 @@ def labels_of(path: str, builder: Any, splits: Callable[[], Iterable[Iterable[An
         names = tuple(str(i) for i in range(feature.shape[0]))
         return Labels(lambda record: np.asarray(value(record), bool), attributes=names)
     if not isinstance(feature, tfds.features.Text) and not _is(feature, "ui"):
+        what = " ".join(str(feature).split())
         raise UserError(
-            f"data.label={path!r}: {' '.join(str(feature).split())} of tfds:{builder.name} is neither a class, a text, an"
+            f"data.label={path!r}: {what} of tfds:{builder.name} is neither a class, a text, an"
             " integer nor booleans."
         )
     found = sorted({_plain(value(record)) for records in splits() for record in records})

@@ -13,9 +13,8 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as settings
-from genlab import evaluate, parallel
+from genlab import data, evaluate, parallel
 from genlab import task as tasks
-from genlab import data
 from genlab.errors import RunStopped, UserError, hint
 from genlab.parallel import Replicas
 from genlab.training import watch
