@@ -79,11 +79,11 @@ class Folder(Examples):
         loose = [name for name, is_folder in inside if not is_folder]
         if loose:
             _refuse_beside(folder, loose, present)
-        names = [join(self.below, name) for name in sorted(loose, key=natural)]
+        names = [join(self.below, name) for name in sorted(loose)]
         labels = [-1] * len(loose)
         for label, name in enumerate(self.classes):
             if name in present:  # a split may lack a class that another has
-                found = sorted(images_below(join(folder, name), passed), key=natural)
+                found = sorted(images_below(join(folder, name), passed))
                 names += [join(self.below, name, file) for file in found]
                 labels += [label] * len(found)
         if str(passed):
@@ -95,7 +95,9 @@ class Folder(Examples):
 
 def name_hash(name: str) -> int:
     """64 bits of a name, alike for both ways in which systems spell accented letters."""
-    spelled = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", name)
+    spelled = name.encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(spelled, digest_size=8).digest(), "big")
 
 
