@@ -177,7 +177,7 @@ def test_few_images_make_splits_or_one_line(tmp_path, count):
 
 def test_links_wrong_suffixes_and_odd_names_are_read(tmp_path):
     root = tmp_path / "set"
-    fill(root, {"cat/a.PNG": 1, "cat/deep/er/ü ö.png": 2})
+    fill(root, {"cat/a.PNG": 1, "cat/deep/er/ü\nö.png": 2})
     grey(3).save(root / "cat" / "wrong.jpg", "PNG")
     with open(os.fsencode(root) + b"/cat/\xff\xfe.png", "wb") as file:
         grey(4).save(file, "PNG")

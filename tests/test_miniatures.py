@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genlab import config as configs
 from genlab import data, restore
 from genlab.training import loop as train
 from tests.conftest import ROOT

@@ -71,8 +71,11 @@ def _reason(error: Exception) -> str:
 
 
 def shown(path: str) -> str:
-    """A path as it can be printed, whatever bytes are in it."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as it can be printed in one line, whatever bytes are in it."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def from_image(image: Image.Image, background: int = 0) -> np.ndarray:
