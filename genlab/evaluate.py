@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.data import splits as data
+from genlab import data
 from genlab.noise import AXIS
 from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree

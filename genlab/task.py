@@ -45,10 +45,12 @@ class Spec:
 
     shape: (H, W, C) of an image.
     classes: names of the classes, in the order of their labels; () where the set has none.
+    attributes: what bool[K] labels say, in their order; () where labels are classes.
     """
 
     shape: tuple[int, int, int]
     classes: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
 
 
 class Task(abc.ABC):
@@ -310,10 +312,10 @@ CAPABILITIES: dict[str, type] = {
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of a batch."""
-    return {
-        "image": jax.ShapeDtypeStruct((size, *spec.shape), jnp.uint8),
-        "label": jax.ShapeDtypeStruct((size,), jnp.int32),
-    }
+    label = jax.ShapeDtypeStruct((size,), jnp.int32)
+    if spec.attributes:
+        label = jax.ShapeDtypeStruct((size, len(spec.attributes)), jnp.bool_)
+    return {"image": jax.ShapeDtypeStruct((size, *spec.shape), jnp.uint8), "label": label}
 
 
 def abstract_state(task: Task, spec: Spec) -> State:

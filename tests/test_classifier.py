@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import cli, restore, task
-from genlab.data import splits as data
+from genlab import cli, data, restore, task
 from genlab.errors import UserError
 from genlab.parallel import on_one_device
 from genlab.tasks.classifier import task as classifier

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from genlab import cli, task
-from genlab.data import splits as data
+from genlab import cli, data, task
 from genlab.metrics import images as metrics
 from genlab.nn import conv
 from genlab.parallel import on_one_device

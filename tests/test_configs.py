@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from genlab import cli, evaluate, restore, task
-from genlab.data import splits as data
+from genlab import cli, data, evaluate, restore, task
 from genlab.errors import UserError
 from genlab.nn import build, masked
 from genlab.nn.dense import CodeNetwork

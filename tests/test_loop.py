@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import restore, task
-from genlab.data import splits as data
+from genlab import data, restore, task
 from genlab.errors import RunStopped, UserError
 from genlab.tasks.autoregressive import task as autoregressive
 from genlab.training import compiled as program

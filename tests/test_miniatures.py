@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab import cli, restore
-from genlab.data import splits as data
+from genlab import config as configs
+from genlab import data, restore
 from genlab.training import loop as train
 from tests.conftest import ROOT
 
@@ -75,7 +75,7 @@ def few(config):
     ("name", "source"), [("lfw_ae", "lfw"), ("celeba_ae", "celeb_a"), ("celeba_dcgan", "celeb_a")]
 )
 def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
-    config = few(cli.load(f"{ROOT}/configs/{name}.py"))
+    config = few(configs.load(f"{ROOT}/configs/{name}.py"))
     assert config.data.source == f"tfds:{source}"
     config.data.update(data_dir=data_dir, download=False)
     train.train(config.lock(), str(tmp_path))
@@ -91,8 +91,8 @@ def test_a_face_config_trains_from_tfds(name, source, data_dir, tmp_path):
 
 
 def test_a_cifar10_config_trains_from_tfds(data_dir, tmp_path):
-    config = cli.load(f"{ROOT}/configs/cifar10_pixelcnn.py:smoke").unlock()
-    full = cli.load(f"{ROOT}/configs/cifar10_pixelcnn.py").data
+    config = configs.load(f"{ROOT}/configs/cifar10_pixelcnn.py:smoke").unlock()
+    full = configs.load(f"{ROOT}/configs/cifar10_pixelcnn.py").data
     assert full.source == "tfds:cifar10"
     config.data = full
     config.data.update(data_dir=data_dir, download=False, batch_size=4)
@@ -109,7 +109,7 @@ def test_the_face_gan_trains_from_a_flat_folder(tmp_path):
     folder.mkdir()
     for i in range(20):
         Image.fromarray(rng.integers(0, 256, (40, 32, 3), np.uint8)).save(folder / f"{i}.png")
-    config = few(cli.load(f"{ROOT}/configs/celeba_dcgan.py:folder"))
+    config = few(configs.load(f"{ROOT}/configs/celeba_dcgan.py:folder"))
     config.data.source = f"folder:{folder}"
     train.train(config.lock(), str(tmp_path / "run"))
     images = restore(str(tmp_path / "run")).sample(jax.random.key(0), 3)

@@ -13,8 +13,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from genlab import restore
-from genlab.data import splits as data
+from genlab import data, restore
 from genlab.errors import UserError
 from genlab.metrics import distances, two_sample
 from genlab.modes import compare_samples as judge

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from genlab import restore, task
-from genlab.data import splits as data
+from genlab import data, restore, task
 from genlab.errors import UserError
 from genlab.likelihoods import choose as likelihoods
 from genlab.likelihoods.choose import Bernoulli, Gaussian

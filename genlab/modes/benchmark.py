@@ -17,9 +17,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from ml_collections import ConfigDict
 
-from genlab import parallel
+from genlab import data, parallel
 from genlab import task as tasks
-from genlab.data import splits as data
 from genlab.errors import log
 from genlab.task import Completes, Samples, Task
 from genlab.training.compiled import compile_steps, initial_state

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab.data import splits as data
+from genlab import data
 from genlab.errors import UserError, log
 from genlab.metrics import distances, two_sample
 from genlab.model import Model, restore

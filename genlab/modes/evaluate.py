@@ -51,8 +51,9 @@ def evaluate_run(config: ConfigDict, workdir: str, output: str = "") -> None:
     """
     model = restore_for(config, workdir, "eval")
     sets = splits.load(config.data)
-    if sets.spec.shape != tuple(model.task.shape):
-        raise UserError(f"data: images are {sets.spec.shape}, the model's are {model.task.shape}.")
+    shape = sets.test.spec.shape  # the training split is not touched
+    if shape != tuple(model.task.shape):
+        raise UserError(f"data: images are {shape}, the model's are {model.task.shape}.")
     evaluation = measure(model, sets, config)
     if jax.process_index() == 0:
         show(evaluation, model.task)

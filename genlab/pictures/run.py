@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from genlab.data import splits as data
+from genlab import data
 from genlab.model import Model
 from genlab.pictures import figures
 from genlab.task import SHEET

@@ -22,13 +22,16 @@ class Run:
 class Data:
     """Where images come from, and how they are prepared."""
 
-    source: str = "digits"  # tfds:<name>, folder:<path>
+    source: str = "digits"  # tfds:<name>, folder:<path>, npz:<path>
+    label: str = ""  # the feature or array that labels images, "" is `label`; CelebA: attributes
     data_dir: str = ""  # of TFDS; "" is TFDS_DATA_DIR or TFDS's own default
     download: bool = True  # whether TFDS may download
     image_size: Natural = 0  # side after resizing and centre-cropping; 0 keeps the native size
     channels: Annotated[int, Range(0, 3)] = 0  # 1 grey, 3 RGB, 0 native
+    background: Annotated[int, Range(0, 255)] = 0  # the grey that shows through transparent pixels
     upscale: bool = False  # whether images smaller than image_size are enlarged or refused
     on_broken: Annotated[str, OneOf(("stop", "skip"))] = "stop"  # what to do with unreadable files
+    changed: Annotated[str, OneOf(("refuse", "allow"))] = "refuse"  # a resume on a set that grew
     batch_size: Count = 32
     train_split: str = "train"
     valid_split: str = ""  # "" is `validation`, or one in ten held out of train_split

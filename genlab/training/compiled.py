@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import parallel
-from genlab.data import splits as data
+from genlab import data, parallel
 from genlab.errors import UserError
 from genlab.model import restore
 from genlab.parallel import Replicas

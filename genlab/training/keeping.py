@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab.data import splits as data
+from genlab import data
 from genlab.model import Model
 from genlab.parallel import Replicas
 from genlab.pictures import run as pictures

@@ -14,9 +14,8 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as settings
-from genlab import evaluate, parallel
+from genlab import data, evaluate, parallel
 from genlab import task as tasks
-from genlab.data import splits as data
 from genlab.errors import RunStopped, UserError, hint
 from genlab.hosts import board
 from genlab.parallel import Replicas
@@ -47,6 +46,7 @@ def train(config: ConfigDict, workdir: str) -> None:
     replicas = parallel.replicas(config.parallel)
     configs.refuse_another_run(config, workdir)
     sets = data.load(config.data)
+    sets.check()
     task = tasks.load(config, sets.spec)
     replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
     limits = _limits(config, task, sets)

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from genlab.data import splits as data
+from genlab import data
 from genlab.errors import RunStopped
 from genlab.task import abstract_state
 from genlab.training.compiled import initial_state, initialised_from
