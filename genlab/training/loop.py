@@ -191,7 +191,7 @@ class Loop:
             jax.block_until_ready(pending[-IN_FLIGHT][1])
         scan = self.config.train.steps_per_call
         self.ends.report.advance(scan)
-        board.write(here.step + scan, here.saved)
+        board.write(here.step + scan)
         return dataclasses.replace(here, state=state, step=here.step + scan, pending=pending)
 
     def _due(self, step: int) -> Due:
