@@ -69,7 +69,7 @@ def _join() -> None:
     own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if own is None:
         return
-    supervisor.supervise()
+    supervisor.supervise(FLAGS.workdir)
     wanted = join.wish(FLAGS.config, FLAGS.workdir, FLAGS.mode)
     join.join(own, wanted, FLAGS.join_timeout, FLAGS.lost_timeout)
 
@@ -87,7 +87,7 @@ def main(_: Sequence[str]) -> None:
             slurm.check_requeue()
         _join()
         try:
-            with watchdog.watched(FLAGS.lost_timeout):
+            with watchdog.watched(FLAGS.workdir, FLAGS.lost_timeout):
                 MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
         except Preempted:
             if FLAGS.requeue and jax.process_index() == 0:

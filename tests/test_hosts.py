@@ -183,10 +183,10 @@ def test_what_all_must_want_alike_names_every_key_and_the_newest_checkpoint(tmp_
     assert meeting.difference(found, join.wish(config, str(tmp_path), "train"), 1) == ""
 
 
-def test_a_lost_process_is_told_with_the_step_and_the_last_checkpoint():
-    board.write(70, None)
-    assert "process 1 was lost at step 70; no checkpoint was saved yet" in supervisor.lost([1])
-    board.write(75, 60)
-    assert "process 1, 2 was lost at step 75; the last checkpoint is step 60" in supervisor.lost(
-        [1, 2]
-    )
+def test_a_lost_process_is_told_with_the_step_and_the_last_checkpoint(tmp_path):
+    board.write(70)
+    assert "process 1 was lost at step 70; there is no" in supervisor.lost([1], str(tmp_path))
+    (tmp_path / "checkpoints/60").mkdir(parents=True)
+    (tmp_path / "checkpoints/65.orbax-checkpoint-tmp").mkdir()
+    told = supervisor.lost([1, 2], str(tmp_path))
+    assert "process 1, 2 was lost at step 70; the last checkpoint is step 60" in told

@@ -22,9 +22,8 @@ def wish(config: ConfigDict, workdir: str, mode: str) -> Wish:
     found = {f"config.{key}": value for key, value in flat(config).items()}
     found |= {"--mode": mode, "the version of genlab": __version__}
     if workdir:
-        folder = paths.of(workdir) / "checkpoints"
-        steps = [int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit()]
-        found[f"the newest checkpoint in {workdir}"] = max(steps, default=None)
+        newest = max(paths.checkpoints(workdir), default=None)
+        found[f"the newest checkpoint in {workdir}"] = newest
     return dict(json.loads(json.dumps(found)))  # as it arrives elsewhere: tuples are lists
 
 

@@ -16,15 +16,15 @@ import threading
 
 from genlab.errors import Preempted
 from genlab.hosts import board
-from genlab.workdir import runs
+from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 FROM_CPP = re.compile(r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ ")  # a line of C++ code's log
 WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python error")
-LOST = 0  # the coordinator is process 0
+COORDINATOR = 0  # the process whose loss aborts the others
 
 
-def supervise() -> None:
+def supervise(workdir: str) -> None:
     """Returns in the child; the parent stays here and exits as the child did."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -42,7 +42,7 @@ def supervise() -> None:
     words.start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     words.join(5.0)
-    os._exit(_verdict(code))
+    os._exit(_verdict(code, workdir))
 
 
 def _die_with_parent() -> None:
@@ -65,17 +65,26 @@ def _pass_on(file: int) -> None:
                 sys.stderr.flush()
 
 
-def _verdict(code: int) -> int:
+def _verdict(code: int, workdir: str) -> int:
     """The exit code for the child's; tells of a child that was aborted."""
     if code != -signal.SIGABRT:
         return code if code >= 0 else 128 - code
-    if board.done():
-        return 0
-    print(f"launch.py: {lost([LOST])}", file=sys.stderr, flush=True)
+    meant = board.code()
+    if meant is not None:  # C++ was torn down after all work was done
+        return meant
+    print(f"launch.py: {lost([COORDINATOR], workdir)}", file=sys.stderr, flush=True)
     return Preempted.exit_code
 
 
-def lost(processes: list[int]) -> str:
+def lost(processes: list[int], workdir: str) -> str:
     """What is said of lost processes."""
     names = ", ".join(map(str, processes))
-    return f"process {names} was lost {board.told()}; the same command resumes: {runs.command()}"
+    try:
+        newest = max(paths.checkpoints(workdir), default=None)
+    except Exception:  # a store that does not answer now
+        newest = None
+    kept = "there is no checkpoint" if newest is None else f"the last checkpoint is step {newest}"
+    return (
+        f"{workdir}: process {names} was lost at step {board.step()}; {kept}; the same command"
+        f" resumes: {runs.command()}"
+    )

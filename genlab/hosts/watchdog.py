@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -35,16 +36,20 @@ def client() -> Any:
 
 
 @contextlib.contextmanager
-def watched(lost_timeout: float) -> Iterator[None]:
+def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     """Around the work of one process of several: a mistake here ends the others with the same line,
     and the loss of another ends this one with a line and exit code 75."""
     if jax.process_count() == 1:
         yield
         return
-    threading.Thread(target=_watch, daemon=True).start()
+    threading.Thread(target=_watch, args=(workdir,), daemon=True).start()
     try:
         yield
-    except Preempted:
+    except Preempted as error:  # all of them stop at one step
+        _leave_together(lost_timeout, error.exit_code)
+        raise
+    except KeyboardInterrupt:
+        _leave_together(lost_timeout, 128 + signal.SIGINT)
         raise
     except UserError as error:
         _fail(str(error), error.exit_code)
@@ -52,7 +57,7 @@ def watched(lost_timeout: float) -> Iterator[None]:
     except Exception:  # a collective that another has left: the watchdog will know
         time.sleep(lost_timeout)
         raise
-    _leave_together(lost_timeout)
+    _leave_together(lost_timeout, 0)
 
 
 def _fail(text: str, code: int) -> None:
@@ -75,18 +80,18 @@ def _hear(store: Any) -> None:
         store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
 
 
-def _leave_together(timeout: float) -> None:
+def _leave_together(timeout: float, code: int) -> None:
     """The store lives in process 0, which must be the last to leave."""
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
-    board.finish()
+    board.finish(code)
     if jax.process_index() == 0:
         time.sleep(POLL)
 
 
-def _watch() -> None:
+def _watch(workdir: str) -> None:
     store, everyone = client(), list(range(jax.process_count()))
-    while not board.done():
+    while board.code() is None:
         time.sleep(POLL)
         with contextlib.suppress(Exception):  # no such key: nobody has failed
             text, code = json.loads(store.key_value_try_get(FAILED))
@@ -97,8 +102,8 @@ def _watch() -> None:
         except Exception:  # the store is lost: C++ ends this process, the supervisor tells
             continue
         gone = [i for i in everyone if i not in alive]
-        if gone and not board.done():
-            _exit(supervisor.lost(gone), Preempted.exit_code)
+        if gone and board.code() is None:
+            _exit(supervisor.lost(gone, workdir), Preempted.exit_code)
 
 
 def _exit(text: str, code: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import data
+from genlab.data.fingerprint import Print
 from genlab.model import Model
 from genlab.parallel import Replicas
 from genlab.pictures import run as pictures
@@ -29,6 +30,7 @@ class Keeper:
 
     config: ConfigDict
     sets: data.Data
+    fingerprint: Print
     task: Any
     replicas: Replicas
     ends: Ends
@@ -74,6 +76,7 @@ class Keeper:
             "config": json.loads(configs.to_json(self.config)),
             "shape": list(self.sets.spec.shape),
             "classes": list(self.sets.spec.classes),
+            "data": self.fingerprint,
             "versions": runs.versions(),
             **here.carried(),
         }

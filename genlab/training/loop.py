@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from genlab import config as settings
 from genlab import data, evaluate, parallel
 from genlab import task as tasks
+from genlab.data.fingerprint import fingerprint
 from genlab.errors import RunStopped, UserError, hint
 from genlab.hosts import board
 from genlab.parallel import Replicas
@@ -55,7 +56,7 @@ def train(config: ConfigDict, workdir: str) -> None:
         lock.held_by_first(folder),
         contextlib.closing(_checkpoints(config, folder)) as checkpoints,
     ):
-        starts = Starts(checkpoints, folder, task, sets, config)
+        starts = Starts(checkpoints, folder, task, sets, fingerprint(sets), config)
         start = starts.first()
         if start.step >= config.train.steps:
             print(f"{workdir} is at step {start.step} of {config.train.steps}: nothing to train.")
@@ -119,7 +120,7 @@ def _loop(
         config.seed,
     )
     meter = Meter(config, replicas, limits, measure, len(sets.train), report, ends)
-    keeper = Keeper(config, sets, task, replicas, ends)
+    keeper = Keeper(config, sets, starts.fingerprint, task, replicas, ends)
     return Loop(config, sets, replicas, feed, call, starts, meter, keeper, ends)
 
 
@@ -191,7 +192,7 @@ class Loop:
             jax.block_until_ready(pending[-IN_FLIGHT][1])
         scan = self.config.train.steps_per_call
         self.ends.report.advance(scan)
-        board.write(here.step + scan, here.saved)
+        board.write(here.step + scan)
         return dataclasses.replace(here, state=state, step=here.step + scan, pending=pending)
 
     def _due(self, step: int) -> Due:

@@ -13,7 +13,8 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import data
-from genlab.errors import RunStopped
+from genlab.data.fingerprint import Print, difference
+from genlab.errors import RunStopped, UserError
 from genlab.task import abstract_state
 from genlab.training.compiled import initial_state, initialised_from
 from genlab.training.progress import CARRIED, Progress
@@ -23,12 +24,13 @@ from genlab.workdir.checkpoint import Checkpoints
 
 @dataclass(frozen=True)
 class Starts:
-    """The starts that a workdir offers."""
+    """The starts that a workdir offers; fingerprint: of the data that is there now."""
 
     checkpoints: Checkpoints
     workdir: epath.Path
     task: Any
     sets: data.Data
+    fingerprint: Print
     config: ConfigDict
 
     def first(self) -> Progress:
@@ -40,10 +42,22 @@ class Starts:
         if not steps:
             state = initial_state(self.task, self.sets, self.config.seed)
             return Progress(initialised_from(state, self.config.train.init_from))
+        self._check_data(self.checkpoints.about(max(steps)).get("data"))
         newest, last = self._read(max(steps)), self._last_rollback()
         if int(newest.state.attempt) < last["attempt"]:  # killed before its first checkpoint
             return self._back(last["to"], last["attempt"])
         return newest
+
+    def _check_data(self, then: Print | None) -> None:
+        """Raises UserError for a run whose data has changed; older versions noted none."""
+        change = difference(then, self.fingerprint) if then else None
+        if change is None or (change.grew and self.config.data.changed == "allow"):
+            return
+        way = " or give --config.data.changed=allow" if change.grew else ""
+        raise UserError(
+            f"{self.workdir}: the data is not what the run was trained on ({change.words}); put it"
+            f" back, take another workdir{way}."
+        )
 
     def after_rollback(self, step: int, attempt: int) -> Progress:
         """The best checkpoint, as the start of that attempt: with other random numbers.

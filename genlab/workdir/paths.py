@@ -64,6 +64,13 @@ def absolute(path: epath.Path) -> epath.Path:
     return epath.Path(os.path.abspath(path)) if is_local(path) else path
 
 
+def checkpoints(workdir: str) -> list[int]:
+    """The steps of a workdir's checkpoints, by their folders alone."""
+    folder = of(workdir) / "checkpoints"
+    found = folder.glob("[0-9]*") if workdir else ()
+    return sorted(int(path.name) for path in found if path.name.isdigit())
+
+
 def filesystem(path: epath.Path) -> Any:
     """The fsspec file system of an object store, for what epath does not offer."""
     import fsspec
