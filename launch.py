@@ -14,9 +14,9 @@ import jax
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from genlab import cli, compilation_cache, parallel, slurm
+from genlab import cli, parallel
 from genlab.errors import Preempted, UserError
-from genlab.hosts import join, place, supervisor, watchdog
+from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
 from genlab.modes import benchmark, evaluate, sample, summary, sweep
 from genlab.training import loop as train
 from genlab.workdir import lock, paths

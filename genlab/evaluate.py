@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import data
+from genlab.condition import Spec
 from genlab.noise import AXIS
 from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree
-from genlab.task import Spec, Task, abstract_batch, abstract_state
+from genlab.task import Task, abstract_batch, abstract_state
 
 
 def metric_names(task: Task, spec: Spec) -> set[str]:

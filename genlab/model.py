@@ -14,11 +14,14 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from genlab import gate, parallel
+from genlab import parallel
 from genlab import task as tasks
+from genlab.capabilities import CAPABILITIES, Completes, Decodes
+from genlab.condition import Spec
+from genlab.data import gate
 from genlab.errors import UserError
 from genlab.state import State
-from genlab.task import CAPABILITIES, Completes, Decodes, Spec, Task
+from genlab.task import Task
 from genlab.workdir import configs
 from genlab.workdir.checkpoint import Checkpoints, digest
 
@@ -52,7 +55,8 @@ def _restored(config: ConfigDict, workdir: str, step: str | int, weights: str) -
     try:
         chosen = checkpoints.choose(step)
         about = checkpoints.about(chosen)
-        spec = Spec(tuple(about["shape"]), tuple(about["classes"]))
+        attributes = tuple(about.get("attributes", ()))  # runs of before had none
+        spec = Spec(tuple(about["shape"]), tuple(about["classes"]), attributes)
         task = tasks.load(config, spec)
         state = checkpoints.restore(chosen, tasks.abstract_state(task, spec))
     finally:
@@ -119,7 +123,7 @@ class Model:
         run = self.compiled("sample", method)  # says which families sample
         self.task.check_sample(self.state, method)
         if labels is None:
-            labels = np.arange(count) % max(len(self.classes), 1)
+            labels = self._each_in_turn(count)
         if isinstance(self.task, Completes):  # of a blank image: one program for both
             blank = np.zeros((count, *self.spec.shape), np.uint8)
             return self.complete(key, blank, blank > 0, method, temperature, labels, progress)
@@ -217,8 +221,14 @@ class Model:
             )
         return _compile(self.task, capability, method, tuple(options.items()))
 
+    def _each_in_turn(self, count: int) -> np.ndarray:
+        """i32[count], all classes in turn; of attributes bool[count,K], one at a time."""
+        condition = self.task.condition
+        turn = np.arange(count) % max(condition.size or len(self.classes), 1)
+        return np.eye(condition.size, dtype=bool)[turn] if condition.attributes else turn
+
     def _labels(self, labels: np.ndarray | None, count: int) -> np.ndarray:
-        return gate.labels(labels, count, self.task.conditional_on)
+        return gate.labels(labels, count, self.task.condition)
 
     def _draw(
         self,

@@ -15,7 +15,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -25,6 +25,8 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import parallel, updates
+from genlab.capabilities import CAPABILITIES, Samples
+from genlab.condition import UNCONDITIONAL, Condition, Spec
 from genlab.errors import UserError, hint
 from genlab.state import State, Tree
 from genlab.updates import Batch, Metrics
@@ -39,20 +41,6 @@ PLAYER = "model"  # the player of a task with one network
 SHEET = 16  # images on a progress sheet, 4x4
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What a task needs to know of its data.
-
-    shape: (H, W, C) of an image.
-    classes: names of the classes, in the order of their labels; () where the set has none.
-    attributes: what bool[K] labels say, in their order; () where labels are classes.
-    """
-
-    shape: tuple[int, int, int]
-    classes: tuple[str, ...] = ()
-    attributes: tuple[str, ...] = ()
-
-
 class Task(abc.ABC):
     """A learning problem: pure functions of a state, a batch and a key.
 
@@ -63,7 +51,7 @@ class Task(abc.ABC):
     networks: the paths of network sections, and the fields that the task sets in them.
     adjustable: beginnings of the config keys that an evaluation may set otherwise than training.
     methods: what `sample` takes as its method, besides "auto".
-    conditional_on: how many classes the model is conditioned on, 0 for none.
+    condition: what the model is told beside an image, if anything.
     """
 
     shape: tuple[int, int, int]
@@ -72,7 +60,12 @@ class Task(abc.ABC):
     networks: ClassVar[dict[str, frozenset[str]]]
     adjustable: ClassVar[tuple[str, ...]] = ()
     methods: ClassVar[tuple[str, ...]] = ()
-    conditional_on: int = 0
+    condition: Condition = UNCONDITIONAL
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether an evaluation needs the labels of images."""
+        return bool(self.condition)
 
     @classmethod
     @abc.abstractmethod
@@ -182,7 +175,7 @@ class OnePlayer(Task):
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
         x = jnp.zeros((1, *batch["image"].shape[1:]), jnp.float32)
-        more = self.network_inputs(jnp.zeros(1, jnp.int32))
+        more = self.network_inputs(self.condition.no_labels(1))
         return State.create(
             {PLAYER: self.network.init(key, x, *more)["params"]},
             {PLAYER: self.optimizer},
@@ -193,121 +186,6 @@ class OnePlayer(Task):
     def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
         """One descent on the loss."""
         return updates.descend(PLAYER, self.optimizer, self.loss, self.ema)(state, batch, key)
-
-
-@runtime_checkable
-class Samples(Protocol):
-    """Draws images."""
-
-    def sample(
-        self,
-        state: State,
-        keys: jax.Array,
-        labels: jax.Array,
-        method: str = "auto",
-        temperature: float | jax.Array = 1.0,
-    ) -> jax.Array:
-        """key[B], i32[B] -> u8[B,H,W,C]; image i depends on its own key alone."""
-
-
-@runtime_checkable
-class Completes(Protocol):
-    """Draws the unknown pixels of an image."""
-
-    def complete(
-        self,
-        state: State,
-        keys: jax.Array,
-        labels: jax.Array,
-        images: jax.Array,
-        known: jax.Array,
-        method: str = "auto",
-        temperature: float | jax.Array = 1.0,
-    ) -> jax.Array:
-        """key[B], i32[B], u8[B,H,W,C], bool[B,H,W,C] -> u8[B,H,W,C]."""
-
-    def differences(
-        self,
-        state: State,
-        keys: jax.Array,
-        labels: jax.Array,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> tuple[int, int]:
-        """Compares two samplers' images u8[B,H,W,C] by the same keys: how many differ, and how many
-        of those by more than rounding explains."""
-
-
-@runtime_checkable
-class HasLogProb(Protocol):
-    """Has a likelihood, exact or as a bound."""
-
-    def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B], nats per image."""
-
-
-@runtime_checkable
-class Encodes(Protocol):
-    """Has a code for each image."""
-
-    def encode(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B,d]."""
-
-    def reconstruct(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> u8[B,H,W,C], through the code."""
-
-
-@runtime_checkable
-class Decodes(Protocol):
-    """Makes images of codes or latents."""
-
-    @property
-    def code_size(self) -> int:
-        """Numbers in a code."""
-
-    def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
-        """f32[B,d], i32[B] -> u8[B,H,W,C]."""
-
-
-@runtime_checkable
-class Denoises(Protocol):
-    """Removes noise from images."""
-
-    def denoise(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """Corrupted u8[B,H,W,C] -> u8[B,H,W,C]."""
-
-
-@runtime_checkable
-class Scores(Protocol):
-    """Measures how badly a model explains an image."""
-
-    def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B]; the task says in which unit."""
-
-
-@runtime_checkable
-class Classifies(Protocol):
-    """Gives the class of an image, and features to compare images by."""
-
-    def classify(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B,classes], probabilities."""
-
-    def features(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> f32[B,d]."""
-
-
-CAPABILITIES: dict[str, type] = {
-    "sample": Samples,
-    "complete": Completes,
-    "log_prob": HasLogProb,
-    "encode": Encodes,
-    "reconstruct": Encodes,
-    "decode": Decodes,
-    "denoise": Denoises,
-    "score": Scores,
-    "classify": Classifies,
-    "features": Classifies,
-}
 
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:

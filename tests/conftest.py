@@ -36,8 +36,8 @@ if "GENLAB_TESTS" not in os.environ:  # the first process; xdist's workers and l
 import jax  # noqa: E402
 from ml_collections import ConfigDict  # noqa: E402
 
-from genlab import compilation_cache  # noqa: E402
 from genlab import config as configs  # noqa: E402
+from genlab.hosts import compilation_cache  # noqa: E402
 from genlab.tasks import autoregressive  # noqa: E402
 from tests import launcher  # noqa: E402
 

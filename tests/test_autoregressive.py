@@ -10,12 +10,12 @@ from ml_collections import ConfigDict
 
 from configs import common
 from genlab import task
+from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.likelihoods.logistic import Logistic, LogisticMixture
 from genlab.modes import benchmark
 from genlab.nn import lstm, recurrent
 from genlab.parallel import on_one_device
-from genlab.task import Spec
 from tests.helpers import measured_field
 
 

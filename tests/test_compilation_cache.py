@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as jax_cache
 
-from genlab import compilation_cache as cache
+from genlab.hosts import compilation_cache as cache
 from tests.conftest import ROOT
 
 SETTINGS = (

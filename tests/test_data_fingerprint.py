@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genlab import data
+from genlab.condition import Spec
 from genlab.data import fingerprint as prints
 from genlab.data.classes import numbers_by_name, require_labels
 from genlab.data.fingerprint import difference, fingerprint
 from genlab.errors import UserError
-from genlab.task import Spec
 from tests.data_sets import class_folders, fill, of_folder, section, told
 
 ALL = {"train_split": "train", "eval_split": "train"}

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from genlab import slurm
 from genlab.errors import UserError
-from genlab.hosts import board, join, meeting, supervisor
+from genlab.hosts import board, join, meeting, slurm, supervisor
 from genlab.hosts.place import Place, place
 
 STEP = {

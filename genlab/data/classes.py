@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from genlab.condition import Spec
 from genlab.errors import UserError
-from genlab.task import Spec
 
 
 def numbers_by_name(theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from genlab.condition import Spec
 from genlab.data.classes import numbers_by_name
 from genlab.data.examples import Example, Examples, Source, Unreadable
 from genlab.data.fit import Fit
 from genlab.errors import UserError, log
-from genlab.task import Spec
 
 ATTEMPTS = 100  # so many broken examples in a row are no accident
 

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from ml_collections import ConfigDict
 
+from genlab.condition import Spec
 from genlab.data.examples import Source
 from genlab.data.fit import Fit
 from genlab.data.select import hold_out, overlap, select
@@ -15,7 +16,6 @@ from genlab.data.split import Broken, Split
 from genlab.errors import UserError
 from genlab.sections.fields import check, fields_of
 from genlab.sections.shared import Data as Fields
-from genlab.task import Spec
 
 
 class Data:

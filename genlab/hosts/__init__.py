@@ -1,1 +1,2 @@
-"""Several processes of one run: how they meet, agree, and learn that one of them is lost."""
+"""The machines of a run: how its processes meet, agree and learn that one is lost; what Slurm says;
+where compiled programs are kept."""

@@ -9,8 +9,8 @@ import os
 import jax
 from ml_collections import ConfigDict
 
-from genlab import slurm
 from genlab.config import flat
+from genlab.hosts import slurm
 from genlab.hosts.meeting import Wish, meet
 from genlab.hosts.place import Place
 from genlab.version import __version__

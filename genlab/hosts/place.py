@@ -6,8 +6,8 @@ import os
 import re
 from dataclasses import dataclass
 
-from genlab import slurm
 from genlab.errors import UserError
+from genlab.hosts import slurm
 
 TPU_POD = ("TPU_WORKER_HOSTNAMES", "MEGASCALE_COORDINATOR_ADDRESS", "CLOUD_TPU_TASK_ID")
 

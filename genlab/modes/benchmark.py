@@ -19,8 +19,9 @@ from ml_collections import ConfigDict
 
 from genlab import data, parallel
 from genlab import task as tasks
+from genlab.capabilities import Completes, Samples
 from genlab.errors import log
-from genlab.task import Completes, Samples, Task
+from genlab.task import Task
 from genlab.training.compiled import compile_steps, initial_state
 
 REPEATS = 7

@@ -19,11 +19,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import data
+from genlab.capabilities import Classifies
 from genlab.errors import UserError, log
 from genlab.metrics import distances, two_sample
 from genlab.model import Model, restore
 from genlab.pictures import figures
-from genlab.task import Classifies
 
 FEWEST = 16  # images; with fewer, neighbours and halves mean nothing
 QUERIES = 2000  # samples whose nearest training image is searched, in pixels

@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 
 from genlab import evaluate, parallel
 from genlab.data import splits
+from genlab.data.classes import require_labels
+from genlab.data.split import Split
 from genlab.data.splits import Data
 from genlab.errors import UserError
 from genlab.model import Model, restore, restore_for
@@ -51,22 +53,39 @@ def evaluate_run(config: ConfigDict, workdir: str, output: str = "") -> None:
     """
     model = restore_for(config, workdir, "eval")
     sets = splits.load(config.data)
-    shape = sets.test.spec.shape  # the training split is not touched
-    if shape != tuple(model.task.shape):
-        raise UserError(f"data: images are {shape}, the model's are {model.task.shape}.")
-    evaluation = measure(model, sets, config)
+    evaluation = measure(model, sets, fitting(sets.test, model), config)
     if jax.process_index() == 0:
         show(evaluation, model.task)
         write(evaluation, Output(workdir, output))
 
 
-def measure(model: Model, sets: Data, config: ConfigDict) -> Evaluation:
+def fitting(split: Split, model: Model) -> Split:
+    """The split as the model knows it: its classes matched by name where they matter.
+
+    Raises: UserError for images of another shape, and for labels that the model cannot use.
+    """
+    task, spec = model.task, split.spec
+    if spec.shape != tuple(task.shape):
+        raise UserError(f"data: images are {spec.shape}, the model's are {task.shape}.")
+    if not task.needs_labels:
+        return split
+    if task.condition.attributes:
+        if spec.attributes != model.spec.attributes:
+            raise UserError(
+                f"data: attributes are {spec.attributes}, the model's are {model.spec.attributes}."
+            )
+        return split
+    require_labels(spec, f"evaluating this {model.config.task}")
+    return split.matched(model.classes)
+
+
+def measure(model: Model, sets: Data, split: Split, config: ConfigDict) -> Evaluation:
     """The metrics of a model on the evaluation split."""
     extractor = compare_samples.extractor(model, config) if config.eval.classifier else None
     task, state = model.task.for_evaluation(model.state, config.eval, restore)
     replicas = parallel.replicas(config.parallel)
     run = evaluate.evaluator(
-        task, sets.test, replicas, config.eval.batch_size, config.data.resident_mb, config.seed
+        task, split, replicas, config.eval.batch_size, config.data.resident_mb, config.seed
     )
     metrics = run(replicas.replicate(jax.device_get(state)))
     comparison, remarks = None, task.remarks(metrics)

@@ -8,9 +8,9 @@ from clu import parameter_overview
 from ml_collections import ConfigDict
 
 from genlab import task as tasks
+from genlab.condition import Spec
 from genlab.data import splits
 from genlab.state import Tree
-from genlab.task import Spec
 from genlab.workdir import runs
 
 CLASSES = 10  # assumed where data is not read

@@ -26,11 +26,11 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as configs
+from genlab.capabilities import Samples
 from genlab.errors import RunStopped, UserError, hint, log
 from genlab.model import restore
 from genlab.modes import evaluate
 from genlab.pictures import figures
-from genlab.task import Samples
 from genlab.training import loop as train
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lines as json_lines

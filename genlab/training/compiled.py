@@ -10,11 +10,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import data, parallel
+from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.model import restore
 from genlab.parallel import Replicas
 from genlab.state import State
-from genlab.task import Spec, abstract_batch, abstract_state
+from genlab.task import abstract_batch, abstract_state
 
 
 def initial_state(task: Any, sets: data.Data, seed: int) -> State:

@@ -76,6 +76,7 @@ class Keeper:
             "config": json.loads(configs.to_json(self.config)),
             "shape": list(self.sets.spec.shape),
             "classes": list(self.sets.spec.classes),
+            "attributes": list(self.sets.spec.attributes),
             "data": self.fingerprint,
             "versions": runs.versions(),
             **here.carried(),

@@ -13,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import optim, parallel
+from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.metrics import images as metrics
 from genlab.nn import build
@@ -20,7 +21,7 @@ from genlab.nn.apply import outputs_of
 from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Restore, Spec
+from genlab.task import PLAYER, OnePlayer, Restore
 from genlab.tasks.autoencoder import defaults, densities
 from genlab.tasks.autoencoder.corruption import Corruption
 from genlab.updates import Batch, Metrics

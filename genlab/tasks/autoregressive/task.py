@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import optim, parallel
+from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
 from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import PixelLikelihood, PixelPredictor
@@ -21,7 +22,7 @@ from genlab.nn import build
 from genlab.nn.apply import outputs_of
 from genlab.nn.pixel import PixelNetwork
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Spec
+from genlab.task import PLAYER, OnePlayer
 from genlab.tasks.autoregressive import defaults, pictures
 from genlab.tasks.autoregressive.sampling import METHODS, Sampler
 from genlab.updates import Batch, Metrics
@@ -43,7 +44,7 @@ class Task(OnePlayer):
     network: PixelNetwork
     predictor: PixelPredictor
     binarisation: str
-    conditional_on: int = 0
+    condition: Condition = UNCONDITIONAL
 
     adjustable: ClassVar[tuple[str, ...]] = ("likelihood.binarisation",)
     methods: ClassVar[tuple[str, ...]] = METHODS
@@ -68,8 +69,6 @@ class Task(OnePlayer):
                 " drawn."
             )
         conditional = config.autoregressive.conditional
-        if conditional and not spec.classes:
-            raise UserError("autoregressive.conditional: this data has no labels; set it to False.")
         return cls(
             network=build.build(config.model, "model", PixelNetwork, outputs=predictor.outputs),
             predictor=predictor,
@@ -77,7 +76,7 @@ class Task(OnePlayer):
             optimizer=optim.make(config.optim, config.train.steps),
             ema=config.optim.ema,
             shape=spec.shape,
-            conditional_on=len(spec.classes) if conditional else 0,
+            condition=condition_of(conditional, spec, "autoregressive.conditional"),
         )
 
     @classmethod
@@ -97,7 +96,7 @@ class Task(OnePlayer):
             kind = type(self.predictor).__name__
             return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
         stamp = choose.protocol(self.predictor, self.binarisation)
-        return stamp | {"estimate": self.predictor.estimate}
+        return stamp | self.condition.protocol | {"estimate": self.predictor.estimate}
 
     def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
         """The context of the network, from i32[B]."""
@@ -220,9 +219,8 @@ class Task(OnePlayer):
 
     def context(self, labels: jax.Array) -> jax.Array | None:
         """i32[B] -> f32[B,1,1,classes], or None for an unconditional model."""
-        if not self.conditional_on:
-            return None
-        return jax.nn.one_hot(labels, self.conditional_on)[:, None, None]
+        vector = self.condition.vector(labels)
+        return None if vector is None else vector[:, None, None]
 
     def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
         return choose.observe(self.predictor, self.binarisation, batch["image"], key)

@@ -11,12 +11,13 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import noise, optim
+from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.nn import build
 from genlab.nn.apply import outputs_of
 from genlab.nn.classifier import ConvClassifier
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Spec
+from genlab.task import PLAYER, OnePlayer
 from genlab.tasks.classifier import defaults
 from genlab.updates import Batch, Metrics
 
@@ -38,6 +39,11 @@ class Task(OnePlayer):
         "cross_entropy": "nats per image",
         "accuracy": "share of images",
     }
+
+    @property
+    def needs_labels(self) -> bool:
+        """See `genlab.task.Task`."""
+        return True
 
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:

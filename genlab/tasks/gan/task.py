@@ -16,12 +16,12 @@ import optax
 from ml_collections import ConfigDict
 
 from genlab import noise, optim, updates
+from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
 from genlab.errors import UserError
 from genlab.nn import build
 from genlab.nn.apply import outputs_and_variables
 from genlab.nn.gan import Discriminator, Generator
 from genlab.state import State, Tree
-from genlab.task import Spec
 from genlab.task import Task as BaseTask
 from genlab.tasks.gan import defaults, losses, moments, pictures
 from genlab.updates import Batch, Metrics
@@ -53,7 +53,7 @@ class Task(BaseTask):
     discriminator_optimizer: optax.GradientTransformation
     ema: float
     shape: tuple[int, int, int]
-    conditional_on: int = 0
+    condition: Condition = UNCONDITIONAL
 
     sections: ClassVar[dict[str, type | None]] = defaults.SECTIONS
     networks: ClassVar[dict[str, frozenset[str]]] = {
@@ -75,8 +75,6 @@ class Task(BaseTask):
         gan, steps, size = config.gan, config.gan.discriminator_steps, config.data.batch_size
         if size % steps:
             raise UserError(f"gan.discriminator_steps={steps} must divide data.batch_size={size}.")
-        if gan.conditional and not spec.classes:
-            raise UserError("gan.conditional: this data has no labels; set it to False.")
         networks, total = config.model, config.train.steps
         return cls(
             generator=build.build(
@@ -92,7 +90,7 @@ class Task(BaseTask):
             objective=losses.objective(gan),
             discriminator_steps=steps,
             prior=config.model.prior,
-            conditional_on=len(spec.classes) if gan.conditional else 0,
+            condition=condition_of(gan.conditional, spec, "gan.conditional"),
             ema=config.optim[GENERATOR].ema,
             shape=spec.shape,
         )
@@ -105,7 +103,7 @@ class Task(BaseTask):
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state. Shapes come from batch["image"] u8[B,H,W,C]."""
         generator_key, discriminator_key = jax.random.split(key)
-        condition = self._condition(jnp.zeros(1, jnp.int32))
+        condition = self.condition.vector(self.condition.no_labels(1))
         z, x = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *batch["image"].shape[1:]))
         variables = {
             GENERATOR: self.generator.init(generator_key, z, condition, False),
@@ -138,7 +136,7 @@ class Task(BaseTask):
         self, params: Tree, state: State, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         latent_key, dropout_key, penalty_key = jax.random.split(key, 3)
-        condition = self._condition(batch["label"])
+        condition = self.condition.vector(batch["label"])
         real = self._pixels(batch["image"])
         z = self._latents(noise.row_keys(latent_key, real.shape[0]))
         fake, _ = self._generate(state, state.params[GENERATOR], z, condition, dropout_key)
@@ -164,12 +162,8 @@ class Task(BaseTask):
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         latent_key, label_key, dropout_key = jax.random.split(key, 3)
         keys = noise.row_keys(latent_key, batch["image"].shape[0] // self.discriminator_steps)
-
-        def label(key: jax.Array) -> jax.Array:
-            return jax.random.randint(key, (), 0, max(self.conditional_on, 1))
-
-        labels = jax.vmap(label)(noise.row_keys(label_key, len(keys)))
-        condition = self._condition(labels)
+        labels = self._labels_to_generate(batch["label"], noise.row_keys(label_key, len(keys)))
+        condition = self.condition.vector(labels)
         fake, stats = self._generate(state, params, self._latents(keys), condition, dropout_key)
         logits, _ = self._discriminate(
             state.params[DISCRIMINATOR],
@@ -181,10 +175,18 @@ class Task(BaseTask):
         total = self.objective.loss.generator(logits).mean()
         return total, ({"generator_loss": total}, stats)
 
+    def _labels_to_generate(self, real: jax.Array, keys: jax.Array) -> jax.Array:
+        """A class drawn by each key[B], all equally likely; of attributes, which hang together,
+        those of as many real images."""
+        if self.condition.attributes:
+            return real[: len(keys)]
+        classes = max(self.condition.size, 1)
+        return jax.vmap(lambda key: jax.random.randint(key, (), 0, classes))(keys)
+
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """How the discriminator judges real and generated images, f32[B], and moments of the pixels
         and features of both. The latents are the same at every evaluation."""
-        condition, real = self._condition(batch["label"]), self._pixels(batch["image"])
+        condition, real = self.condition.vector(batch["label"]), self._pixels(batch["image"])
         z = self._latents(noise.row_keys(key, real.shape[0]))
         fake, _ = self._generate(state, state.params[GENERATOR], z, condition)
         params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
@@ -216,14 +218,14 @@ class Task(BaseTask):
 
     def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
         """f32[B,latent] -> u8[B,H,W,C]."""
-        condition = self._condition(labels)
+        condition = self.condition.vector(labels)
         x, _ = self._generate(state, state.params[GENERATOR], codes, condition)
         low, scale = self._range
         return jnp.round((x - low) * scale).astype(jnp.uint8)
 
     def score(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], the negative logit: large where the discriminator says fake."""
-        condition, x = self._condition(batch["label"]), self._pixels(batch["image"])
+        condition, x = self.condition.vector(batch["label"]), self._pixels(batch["image"])
         params, stats = state.params[DISCRIMINATOR], state.stats.get(DISCRIMINATOR, {})
         return -self._discriminate(params, stats, x, condition)[0]
 
@@ -255,10 +257,6 @@ class Task(BaseTask):
     def _pixels(self, images: jax.Array) -> jax.Array:
         low, scale = self._range
         return images / scale + low  # f32[B,H,W,C]
-
-    def _condition(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,classes], or None for an unconditional model."""
-        return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
 
     def _judged(self, of_real: jax.Array, of_fake: jax.Array) -> dict[str, jax.Array]:
         boundary = self.objective.loss.boundary

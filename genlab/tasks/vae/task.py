@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab import noise, optim
+from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
 from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import ImageLikelihood
@@ -26,7 +27,7 @@ from genlab.nn.apply import outputs_of
 from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Restore, Spec
+from genlab.task import PLAYER, OnePlayer, Restore
 from genlab.tasks.vae import bounds, defaults
 from genlab.updates import Batch, Metrics
 
@@ -56,7 +57,7 @@ class Task(OnePlayer):
     samples: int
     beta: float
     warmup_steps: int
-    conditional_on: int = 0
+    condition: Condition = UNCONDITIONAL
     importance_samples: int = 1
     chunk: int = 1
 
@@ -82,8 +83,6 @@ class Task(OnePlayer):
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         """See `genlab.task.Task`."""
         vae = config.vae
-        if vae.conditional and not spec.classes:
-            raise UserError("vae.conditional: this data has no labels; set it to False.")
         likelihood = choose.likelihood_of(config.likelihood, spec.shape[2])
         if not isinstance(likelihood, ImageLikelihood):
             name = config.likelihood.name
@@ -97,7 +96,7 @@ class Task(OnePlayer):
             samples=vae.samples,
             beta=vae.beta,
             warmup_steps=vae.warmup_steps,
-            conditional_on=len(spec.classes) if vae.conditional else 0,
+            condition=condition_of(vae.conditional, spec, "vae.conditional"),
             optimizer=optim.make(config.optim, config.train.steps),
             ema=config.optim.ema,
             shape=spec.shape,
@@ -113,13 +112,13 @@ class Task(OnePlayer):
         """See `genlab.task.Task`."""
         k = self.importance_samples
         bound = f"bound: ELBO of {k} draws" + (f", IWAE K={k}" if k > 1 else "")
-        given = {"given": "class"} if self.conditional_on else {}
+        given = self.condition.protocol
         stamp = choose.protocol(self.likelihood, self.binarisation)
         return stamp | given | {"estimate": bound}
 
     def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
         """The condition of the network, from i32[B]."""
-        return (self._condition(labels),)
+        return (self.condition.vector(labels),)
 
     def loss(
         self, params: Tree, state: State, batch: Batch, key: jax.Array
@@ -127,7 +126,7 @@ class Task(OnePlayer):
         """The mean loss per dimension."""
         values_key, latent_key, dropout_key = jax.random.split(key, 3)
         values = choose.observe(self.likelihood, self.binarisation, batch["image"], values_key)
-        rngs, condition = {"dropout": dropout_key}, self._condition(batch["label"])
+        rngs, condition = {"dropout": dropout_key}, self.condition.vector(batch["label"])
         posterior = self._posterior(params, values, condition, rngs)
         eps = noise.normal(latent_key, (values.shape[0], self.samples, self.network.codes))
         log_p, ratio = self._terms(params, values, condition, posterior, eps, rngs)  # f32[K,B]
@@ -148,7 +147,7 @@ class Task(OnePlayer):
         """The bounds and their parts, f32[B] in nats per image, whatever weights training used; and
         for each latent dimension, KL and moments of the posterior mean, f32[B,d]."""
         values_key, latent_key = jax.random.split(key)
-        params, condition = state.params[PLAYER], self._condition(batch["label"])
+        params, condition = state.params[PLAYER], self.condition.vector(batch["label"])
         values = choose.observe(self.likelihood, self.binarisation, batch["image"], values_key)
         posterior = self._posterior(params, values, condition)
         terms = functools.partial(self._terms, params, values, condition, posterior)
@@ -207,7 +206,7 @@ class Task(OnePlayer):
 
     def decode(self, state: State, codes: jax.Array, labels: jax.Array) -> jax.Array:
         """f32[B,d] -> u8[B,H,W,C], the mean of the likelihood."""
-        params = self._decode(state.params[PLAYER], codes, self._condition(labels))
+        params = self._decode(state.params[PLAYER], codes, self.condition.vector(labels))
         return self._bytes(self.likelihood.mean(params))
 
     def reconstruct(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
@@ -239,7 +238,7 @@ class Task(OnePlayer):
         z = jax.vmap(lambda key: jax.random.normal(key, size))(keys) * temperature  # f32[B,d]
         if method != "draw":
             return self.decode(state, z, labels)
-        params = self._decode(state.params[PLAYER], z, self._condition(labels))
+        params = self._decode(state.params[PLAYER], z, self.condition.vector(labels))
 
         def levels(key: jax.Array, params: jax.Array) -> jax.Array:
             return self.likelihood.draw(jax.random.fold_in(key, 1), params)
@@ -261,10 +260,6 @@ class Task(OnePlayer):
         """Numbers in a latent."""
         return self.network.codes
 
-    def _condition(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,classes], or None for an unconditional model."""
-        return jax.nn.one_hot(labels, self.conditional_on) if self.conditional_on else None
-
     def _posterior(
         self, params: Tree, values: jax.Array, condition: jax.Array | None, rngs: Any = None
     ) -> tuple[jax.Array, jax.Array]:
@@ -277,7 +272,7 @@ class Task(OnePlayer):
 
     def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         values = choose.observe(self.likelihood, self.binarisation, batch["image"], key)
-        condition = self._condition(batch["label"])
+        condition = self.condition.vector(batch["label"])
         return self._posterior(state.params[PLAYER], values, condition)
 
     def _decode(

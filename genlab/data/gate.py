@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab.condition import Condition
 from genlab.errors import UserError
 
 
@@ -44,23 +45,31 @@ def known(values: Any, shape: tuple[int, ...]) -> np.ndarray:
         ) from None
 
 
-def labels(values: Any, count: int, classes: int) -> np.ndarray:
-    """i32[count] from 0 to `classes` - 1; an unconditional model (`classes` 0) takes any, by
-    default -1.
+def labels(values: Any, count: int, condition: Condition) -> np.ndarray:
+    """The labels of that many images: i32[count] of classes, or bool[count,K] of attributes. A
+    model that is told neither takes any labels, by default -1.
 
-    Raises: UserError for a conditional model without labels, or for values that are no labels.
+    Raises: UserError for a conditional model without labels, or labels that are none.
     """
     if values is None:
-        if classes:
-            raise UserError("this model is class-conditional: give labels, one for each image.")
+        if condition:
+            raise UserError("this model is conditional: give labels, one for each image.")
         return np.full(count, -1, np.int32)
     array = _array(values, "labels")
+    if condition.attributes:
+        return _attributes(array, (count, condition.size))
     whole = np.issubdtype(array.dtype, np.integer) or array.size == 0
-    inside = not classes or (array.size == 0 or (array.min() >= 0 and array.max() < classes))
+    inside = not condition or not array.size or (array.min() >= 0 and array.max() < condition.size)
     if not whole or array.shape != (count,) or not inside:
-        span = f" from 0 to {classes - 1}" if classes else ""
+        span = f" from 0 to {condition.size - 1}" if condition else ""
         raise UserError(f"labels: {_spelled(array)} given; take {count} whole numbers{span}.")
     return array.astype(np.int32)
+
+
+def _attributes(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if array.shape != shape or not np.isin(array, (0, 1)).all():
+        raise UserError(f"labels: {_spelled(array)} given; take attributes, bool{list(shape)}.")
+    return array.astype(bool)
 
 
 def codes(values: Any, size: int) -> np.ndarray:
