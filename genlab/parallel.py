@@ -25,7 +25,7 @@ SHARED, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
 
 def refuse_float64() -> None:
     """Raises UserError under JAX_ENABLE_X64: random draws, and so all numbers, would be others."""
-    if jax.config.jax_enable_x64:
+    if getattr(jax.config, "jax_enable_x64", False):
         raise UserError(
             "JAX_ENABLE_X64: with it a model draws and rounds in another way than it was trained;"
             " unset it, or set it to 0."
