@@ -45,7 +45,7 @@ def test_changed_data_is_refused_and_data_that_grew_may_be_allowed(folder, tmp_p
     shutil.rmtree(folder)
     shutil.copytree(aside, folder)
     (folder / "cat/3.png").unlink()
-    with pytest.raises(UserError, match="are gone") as caught:
+    with pytest.raises(UserError, match="1 gone and 0 new") as caught:
         loop.train(config, str(workdir))
     assert "\n" not in str(caught.value) and "changed=allow" not in str(caught.value)
     shutil.copy(aside / "cat/3.png", folder / "cat/3.png")
