@@ -1,8 +1,8 @@
-"""Readers under random input: `python tests/fuzz.py [subject] [count] [seed]`; no part of the suite.
+"""Readers under random input: `python tests/fuzz.py [subject] [count] [seed]`, outside the suite.
 
-Each subject is a function of a random generator: it makes one input, reads it, and returns what came
-of it. A traceback, more than one line, a wrong shape or dtype, or more than LIMIT seconds are faults,
-told with the seed that makes them again.
+Each subject is a function of a random generator: it makes one input, reads it, and returns what
+came of it. A traceback, more than one line, a wrong shape or dtype, or more than LIMIT seconds are
+faults, told with the seed that makes them again.
 """
 
 from __future__ import annotations
