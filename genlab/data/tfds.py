@@ -38,7 +38,10 @@ class _Set:
         """Whether records hold files, which our own reader opens; float images are bit patterns."""
         import tensorflow_datasets as tfds
 
-        return isinstance(self.image, tfds.features.Image) and self.image.np_dtype != np.float32
+        return (
+            isinstance(self.image, tfds.features.Image)
+            and np.dtype(self.image.np_dtype) != np.float32
+        )
 
     def records(self, split: str) -> Any:
         """Random access to the records of a split."""
@@ -65,7 +68,7 @@ class _Set:
         Declared features cannot tell such a set; all its values can. The first value above 1 ends
         the search, which nearly always is in the first image.
         """
-        if self.image.np_dtype.kind not in "ui":
+        if np.dtype(self.image.np_dtype).kind not in "ui":
             return 1
         if self.builder.name in BINARY:
             return 255

@@ -73,7 +73,7 @@ def _is(feature: Any, kinds: str, axes: int = 0) -> bool:
     import tensorflow_datasets as tfds
 
     plain = isinstance(feature, tfds.features.Tensor)  # Scalar is one
-    return plain and feature.np_dtype.kind in kinds and len(feature.shape) == axes
+    return plain and np.dtype(feature.np_dtype).kind in kinds and len(feature.shape) == axes
 
 
 def _is_bool(feature: Any, axes: int = 0) -> bool:
