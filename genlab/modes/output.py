@@ -11,7 +11,7 @@ import numpy as np
 from etils import epath
 
 from genlab.errors import UserError, log
-from genlab.pictures import figures
+from genlab.pictures import figures, files
 from genlab.workdir import lines, paths
 
 
@@ -43,12 +43,12 @@ class Output:
     def picture(self, name: str, picture: figures.Picture) -> None:
         """Writes a figure as PNG."""
         with self._writing(name):
-            figures.save(self.folder / name, picture)
+            files.save(self.folder / name, picture)
 
     def grid(self, name: str, images: np.ndarray) -> epath.Path:
         """Writes u8[N,H,W,C] as one PNG, and returns its path."""
         with self._writing(name):
-            figures.save_grid(self.folder / name, images)
+            files.save_grid(self.folder / name, images)
         return self.folder / name
 
     def array(self, name: str, **arrays: np.ndarray) -> epath.Path:

@@ -30,7 +30,7 @@ from genlab.capabilities import Samples
 from genlab.errors import RunStopped, UserError, hint, log
 from genlab.model import restore
 from genlab.modes import evaluate
-from genlab.pictures import figures
+from genlab.pictures import figures, files
 from genlab.training import loop as train
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lines as json_lines
@@ -226,7 +226,7 @@ def _draw_curves(workdir: epath.Path, results: list[Result], shown: tuple[str, .
 
 def _compare(points: dict[str, Any], x: str, path: epath.Path) -> None:
     if any(spots for lines in points.values() for spots in lines.values()):
-        figures.save(path, figures.Comparison(points, x, {}))
+        files.save(path, figures.Comparison(points, x, {}))
 
 
 def _short(point: Point) -> list[str]:
@@ -255,6 +255,4 @@ def _draw_samples(workdir: epath.Path, results: list[Result]) -> None:
             notes[sheet] = note
     for sheet, rows in sheets.items():
         if len({images.shape for _, images in rows}) == 1:
-            figures.save(
-                workdir / "figures" / f"{sheet}.png", figures.ImageRows(rows, notes[sheet])
-            )
+            files.save(workdir / "figures" / f"{sheet}.png", figures.ImageRows(rows, notes[sheet]))

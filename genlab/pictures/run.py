@@ -9,7 +9,7 @@ import numpy as np
 
 from genlab import data
 from genlab.model import Model
-from genlab.pictures import figures
+from genlab.pictures import figures, files
 from genlab.task import SHEET
 from genlab.workdir import lines as json_lines
 from genlab.workdir import paths
@@ -24,7 +24,7 @@ def progress(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]
     if images is None:
         return
     path = paths.of(model.workdir) / "samples" / f"step_{model.step:08d}.png"
-    yield "samples", figures.save_grid(path, images)
+    yield "samples", files.save_grid(path, images)
 
 
 def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
@@ -37,7 +37,7 @@ def finale(model: Model, split: data.Split) -> Iterator[tuple[str, np.ndarray]]:
     label = model.task.units.get(metric, "")
     pictures["loss"] = figures.Curves(lines, (metric,), f"{metric} ({label})" if label else metric)
     for name, picture in pictures.items():
-        yield f"figures/{name}", figures.save(workdir / "figures" / f"{name}.png", picture)
+        yield f"figures/{name}", files.save(workdir / "figures" / f"{name}.png", picture)
     sheets = sorted((workdir / "samples").glob("step_" + "[0-9]" * 8 + ".png"))
     if len(sheets) > 1:
-        figures.save_animation(workdir / "figures" / "progress.gif", sheets)
+        files.save_animation(workdir / "figures" / "progress.gif", sheets)

@@ -18,7 +18,7 @@ from genlab import data, evaluate, parallel
 from genlab import task as tasks
 from genlab.data.fingerprint import fingerprint
 from genlab.errors import RunStopped, UserError, hint
-from genlab.hosts import board
+from genlab.hosts import board, writer
 from genlab.parallel import Replicas
 from genlab.training import watch
 from genlab.training.compiled import compile_steps, metrics_of_a_step
@@ -30,7 +30,7 @@ from genlab.training.report import Report
 from genlab.training.signals import Signals
 from genlab.training.starts import Starts
 from genlab.training.watch import Limit
-from genlab.workdir import configs, lock, paths, runs
+from genlab.workdir import configs, paths, runs
 from genlab.workdir.checkpoint import Checkpoints
 from genlab.workdir.lines import append, write_atomically
 
@@ -53,7 +53,7 @@ def train(config: ConfigDict, workdir: str) -> None:
     limits = _limits(config, task, sets)
     _make(folder)
     with (
-        lock.held_by_first(folder),
+        writer.held_by_first(folder),
         contextlib.closing(_checkpoints(config, folder)) as checkpoints,
     ):
         starts = Starts(checkpoints, folder, task, sets, fingerprint(sets), config)

@@ -30,7 +30,6 @@ from typing import Any, NoReturn, Protocol
 from etils import epath
 
 from genlab.errors import UserError, log
-from genlab.hosts import watchdog
 from genlab.workdir import paths
 from genlab.workdir.holder import Holder, read, this_process
 
@@ -56,14 +55,6 @@ def held(workdir: epath.Path, name: str = NAME) -> Iterator[None]:
         stop.set()
         beats.join()
         lock.free()
-
-
-@contextlib.contextmanager
-def held_by_first(workdir: epath.Path) -> Iterator[None]:
-    """The same, for several processes of one run: process 0 holds it, or all are refused."""
-    with contextlib.ExitStack() as stack:
-        watchdog.on_first(lambda: stack.enter_context(held(workdir)))
-        yield
 
 
 @contextlib.contextmanager
