@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from genlab.pictures import figures, files
+from genlab.pictures import files
 from genlab.workdir import lines, runs
 
 
@@ -38,7 +38,7 @@ def test_parameters_are_counted_by_player_and_kind():
 def test_a_grid_shows_every_image_in_its_place():
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * 10 + np.zeros((5, 120, 120, 1))
     sheet = files.grid(images.astype(np.uint8), columns=3)
-    gap, side = figures.GAP, 120
+    gap, side = files.GAP, 120
     assert sheet.shape == (2 * (side + gap) + gap, 3 * (side + gap) + gap, 3)
     for i in range(5):
         top, left = gap + i // 3 * (side + gap), gap + i % 3 * (side + gap)
@@ -47,5 +47,5 @@ def test_a_grid_shows_every_image_in_its_place():
 
 def test_small_images_are_enlarged_by_a_whole_factor(tmp_path):
     sheet = files.save_grid(tmp_path / "deep" / "x.png", np.zeros((4, 8, 8, 3), np.uint8))
-    assert sheet.shape[0] % (figures.SMALL // 8) == 0
+    assert sheet.shape[0] % (files.SMALL // 8) == 0
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "deep" / "x.png")), sheet)
