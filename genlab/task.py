@@ -209,7 +209,7 @@ def names() -> list[str]:
 def family(name: str) -> type[Task]:
     """The class of the family that `config.task` names. Raises UserError if there is none."""
     if name not in names():
-        raise UserError(f"config.task: no task {name!r}.{hint(name, names())}")
+        raise UserError(f"config.task: no task {name!r}.{hint(str(name), names())}")
     return importlib.import_module(f"genlab.tasks.{name}.task").Task
 
 

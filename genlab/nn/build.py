@@ -37,6 +37,7 @@ def current(name: str) -> str:
 
 def network_class(name: str, path: str) -> type[nn.Module]:
     """The class that `file.Class` names. Raises UserError, with a hint, if there is none."""
+    check(f"{path}.name", name, str)
     file, _, cls = current(name).partition(".")
     try:
         return getattr(importlib.import_module(f"genlab.nn.{file}"), cls)
@@ -80,8 +81,9 @@ def fill(section: ConfigDict, path: str, given: frozenset[str]) -> list[str]:
       given: fields that the task sets, not the config.
     """
     filled = []
-    section.name = current(section.get("name", ""))
-    for name, field in _fields(section, path, given).items():
+    fields = _fields(section, path, given)
+    section.name = current(section.name)
+    for name, field in fields.items():
         if _is_network(field) and isinstance(section.get(name), ConfigDict):
             filled += fill(section[name], f"{path}.{name}", given)
         elif name in section:
