@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ KINDS: dict[str, Any] = {
     "beta": Share,  # of muon a decay, of optimistic optimizers a weight
     "lower_bound": float,  # of a loss
 }
+FUNCTIONS = (types.FunctionType, functools.partial)
 KINDS_BY_TYPE: dict[type, Any] = {bool: bool, int: Natural, float: NonNegative, str: str}
 SCHEDULES: dict[str, Callable[[float, int, float], optax.Schedule]] = {
     "constant": lambda peak, length, end: optax.constant_schedule(peak),
@@ -47,7 +50,7 @@ def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 def _factory(name: str, path: str) -> Callable[..., optax.GradientTransformation]:
     check(f"{path}.name", name, str)
     found = getattr(optax, name, None) or getattr(optax.contrib, name, None)
-    known = inspect.signature(found).parameters if inspect.isfunction(found) else {}
+    known = inspect.signature(found).parameters if isinstance(found, FUNCTIONS) else {}
     if found is None or "learning_rate" not in known:
         raise UserError(f"{path}.name: Optax has no optimizer {name!r}; try 'adam'.")
     return found
