@@ -69,6 +69,10 @@ def optimizers() -> dict[str, dict[str, Field]]:
     return found
 
 
+def test_the_optimizers_that_papers_name_are_found():
+    assert {f"{name} optim" for name in ("adam", "nadam", "rmsprop", "sgd", "muon")} <= set(ALL)
+
+
 SECTIONS, NETWORKS, OPTIMIZERS = declared(), networks(), optimizers()
 ALL = SECTIONS | NETWORKS | OPTIMIZERS
 
