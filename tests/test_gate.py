@@ -197,10 +197,13 @@ def test_any_array_gives_an_answer_of_the_right_shape_or_one_line(models, data, 
     elements = st.none() if dtype == "O" else None
     value = data.draw(arrays.arrays(dtype, shape, elements=elements))
     labels = told_classes(model, len(value) if value.ndim else 1)
+    told = ""
     try:
         found = method_of(model, capability)(value, **labels)
     except UserError as error:
-        assert "\n" not in str(error)
+        told = str(error)
+    assert "\n" not in told
+    if told:
         return
     assert value.shape[1:] == (SHAPE if capability != "decode" else (model.task.code_size(),))
     assert len(found) == len(value) and found.dtype in (np.float32, np.uint8)
@@ -238,5 +241,5 @@ def test_a_pickled_model_whose_workdir_has_changed_is_refused(workdirs, tmp_path
     with pytest.raises(UserError, match="no longer the model that was pickled"):
         pickle.loads(pickled)
     shutil.rmtree(workdir)
-    with pytest.raises(UserError, match="no config.json there"):
+    with pytest.raises(UserError, match=r"no config\.json there"):
         pickle.loads(pickled)
