@@ -77,7 +77,6 @@ class Encodes(Protocol):
 class Decodes(Protocol):
     """Makes images of codes or latents."""
 
-    @property
     def code_size(self) -> int:
         """Numbers in a code."""
 

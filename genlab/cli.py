@@ -14,7 +14,6 @@ from ml_collections import ConfigDict, config_flags
 
 from genlab import config as configs
 from genlab.errors import UserError, hint, log
-from genlab.nn import build
 from genlab.workdir import configs as run_configs
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
@@ -40,7 +39,7 @@ def _parse(argv: list[str]) -> list[str]:
     config = configs.load(file) if file else run_configs.read(workdir)
     argv = [_spelled_today(arg) for arg in argv]
     for key, value in _overrides(argv):
-        _name_network(config, key, value)
+        configs.choose(config, key, value)
     for key, _ in _overrides(argv):
         _check_key(key, config)
     config_flags.DEFINE_config_dict("config", config, sys_argv=argv)
@@ -52,6 +51,7 @@ def _parse(argv: list[str]) -> list[str]:
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
     flags.FLAGS["config_file"].value = file
+    configs.complete(flags.FLAGS.config)  # spells what was overridden as today
     configs.check_values(flags.FLAGS.config)
     return rest
 
@@ -71,15 +71,6 @@ def _spelled_today(arg: str) -> str:
         if flag.lstrip("-") == f"config.{old}":
             return f"--config.{new}{equals}{value}"
     return arg
-
-
-def _name_network(config: ConfigDict, key: str, name: str) -> None:
-    """Gives a section the fields of another network, which further overrides may name."""
-    path, _, last = key.rpartition(".")
-    given = configs.networks(config.task).get(path)
-    if last == "name" and given is not None:
-        with config.unlocked():
-            build.rename(configs.at(config, path), path, name, given)
 
 
 def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
@@ -111,12 +102,12 @@ def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
 
 
 def _check_key(key: str, config: ConfigDict) -> None:
-    """Raises UserError, with the nearest key, for one that the config cannot have."""
-    configs.admit(config, key)
+    """Raises UserError, with the nearest key, for one that the config has not and cannot have."""
+    possible = configs.admit(config, key)
     keys = configs.flat(config)
     sections = {k.rpartition(".")[0] for k in keys}
     if key not in keys and key not in sections:
-        raise UserError(f"config.{key}: no such key.{hint(key, keys)}")
+        raise UserError(f"config.{key}: no such key.{hint(key, [*keys, *possible])}")
 
 
 def in_one_line(act: Callable[[], Any]) -> Any:

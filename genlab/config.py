@@ -153,9 +153,23 @@ def _check_cadences(train: ConfigDict) -> None:
             )
 
 
-def admit(config: ConfigDict, key: str) -> None:
-    """Adds a key, at its default, that a config may have but does not: a parameter of its
-    optimizer, or a field of a limit of `train.watch`."""
+def choose(config: ConfigDict, key: str, name: str) -> None:
+    """Puts another network or optimizer in a section, so that its fields may be named; other keys
+    are left alone."""
+    path, _, last = key.rpartition(".")
+    given = networks(config.task).get(path)
+    if last != "name":
+        return
+    with config.unlocked():
+        if given is not None:
+            build.rename(at(config, path), path, name, given)
+        elif issubclass(sections(config.task).get(path, object), Optim):
+            at(config, path).name = name
+
+
+def admit(config: ConfigDict, key: str) -> list[str]:
+    """Makes room for a key that a config may have and does not: a parameter of its optimizer, a
+    field of a limit of `train.watch`. Returns all such keys of that section."""
     path, _, name = key.rpartition(".")
     fields: dict[str, Field] = {}
     if path.startswith(f"{WATCH}.") and path.count(".") == 2:
@@ -167,6 +181,7 @@ def admit(config: ConfigDict, key: str) -> None:
             section = at(config, path, make=True)
             if name not in section:
                 section[name] = fields[name].default
+    return [f"{path}.{name}" for name in fields]
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:

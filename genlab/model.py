@@ -168,7 +168,7 @@ class Model:
         """f32[N,codes] -> u8[N,H,W,C]."""
         run = self.compiled("decode")
         assert isinstance(self.task, Decodes)  # `compiled` has refused what is not
-        codes = gate.codes(codes, self.task.code_size)
+        codes = gate.codes(codes, self.task.code_size())
         arrays = (codes, self._labels(labels, len(codes)))
         return self._in_chunks(lambda start, chunk: run(self.state, *chunk), arrays)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +13,18 @@ import optax.contrib
 from ml_collections import ConfigDict
 
 from genlab.errors import UserError, hint
-from genlab.sections.fields import Field, NonNegative, Rate, fields_of
+from genlab.sections.fields import Field, Natural, NonNegative, Rate, Share, check, fields_of
 from genlab.sections.shared import AveragedOptim
 
-# Kinds of Optax's parameters, by the names that its optimizers share.
+# Kinds of Optax's parameters: by the names that its optimizers share, else by type.
 KINDS: dict[str, Any] = {
-    **dict.fromkeys(("b1", "b2", "b3", "beta", "decay", "momentum", "decay_rate"), Rate),
+    **dict.fromkeys(("b1", "b2", "b3", "decay", "momentum", "decay_rate", "rho"), Rate),
     **dict.fromkeys(("eps", "eps_root", "weight_decay"), NonNegative),
+    "beta": Share,  # of muon a decay, of optimistic optimizers a weight
+    "lower_bound": float,  # of a loss
 }
+FUNCTIONS = (types.FunctionType, functools.partial)
+KINDS_BY_TYPE: dict[type, Any] = {bool: bool, int: Natural, float: NonNegative, str: str}
 SCHEDULES: dict[str, Callable[[float, int, float], optax.Schedule]] = {
     "constant": lambda peak, length, end: optax.constant_schedule(peak),
     "cosine": lambda peak, length, end: optax.cosine_decay_schedule(peak, length, end),
@@ -42,8 +48,9 @@ def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
 
 
 def _factory(name: str, path: str) -> Callable[..., optax.GradientTransformation]:
+    check(f"{path}.name", name, str)
     found = getattr(optax, name, None) or getattr(optax.contrib, name, None)
-    known = inspect.signature(found).parameters if callable(found) else {}
+    known = inspect.signature(found).parameters if isinstance(found, FUNCTIONS) else {}
     if found is None or "learning_rate" not in known:
         raise UserError(f"{path}.name: Optax has no optimizer {name!r}; try 'adam'.")
     return found
@@ -59,8 +66,8 @@ def parameters(name: str, path: str) -> dict[str, Field]:
         default, kind = parameter.default, KINDS.get(key.removeprefix("adam_"))
         if default is None and kind is not None:  # such as the momentum of sgd: off
             found[key] = Field(kind, 0.0)
-        elif key != "learning_rate" and isinstance(default, (bool, int, float, str)):
-            found[key] = Field(kind or type(default), default)
+        elif key != "learning_rate" and type(default) in KINDS_BY_TYPE:
+            found[key] = Field(kind or KINDS_BY_TYPE[type(default)], default)
     return found
 
 

@@ -28,6 +28,7 @@ from genlab import parallel, updates
 from genlab.capabilities import CAPABILITIES, Samples
 from genlab.condition import UNCONDITIONAL, Condition, Spec
 from genlab.errors import UserError, hint
+from genlab.nn.build import module
 from genlab.state import State, Tree
 from genlab.updates import Batch, Metrics
 
@@ -207,10 +208,14 @@ def names() -> list[str]:
 
 
 def family(name: str) -> type[Task]:
-    """The class of the family that `config.task` names. Raises UserError if there is none."""
-    if name not in names():
-        raise UserError(f"config.task: no task {name!r}.{hint(name, names())}")
-    return importlib.import_module(f"genlab.tasks.{name}.task").Task
+    """The class of the family that `config.task` names: a folder of `genlab/tasks`, or any module
+    that has a `Task`. Raises UserError if there is none."""
+    if name in names():
+        return importlib.import_module(f"genlab.tasks.{name}.task").Task
+    found = getattr(module(name), "Task", None) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise UserError(f"config.task: no task {name!r}.{hint(str(name), names())}")
+    return found
 
 
 def load(config: ConfigDict, spec: Spec) -> Task:

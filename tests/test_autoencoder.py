@@ -52,7 +52,7 @@ def test_the_three_densities_draw_different_images_and_only_when_fitted(clean):
     assert not np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[1], drawn[2])
     np.testing.assert_array_equal(drawn[2], model.sample(key, 4))  # the config's density
     np.testing.assert_array_equal(drawn[0][:2], model.sample(key, 2, method="normal"))
-    with pytest.raises(UserError, match=r"sample.method: no density 'gausian'. Did you mean"):
+    with pytest.raises(UserError, match=r"sample.method: no method 'gausian'. Did you mean"):
         model.sample(key, 4, method="gausian")
     early = model.state.replace(step=model.state.step - 1)
     with pytest.raises(UserError, match="no density is fitted"):
@@ -78,7 +78,7 @@ def test_capabilities_have_their_shapes_and_agree(clean):
 def test_a_denoiser_is_measured_against_its_input_and_a_reference(denoiser, clean):
     config = restore(denoiser).config.unlock()
     config.eval.reference = clean
-    modes.evaluate_split(config, denoiser)
+    modes.evaluate_run(config, denoiser)
     (line,) = [json.loads(x) for x in (Path(denoiser) / "eval.jsonl").read_text().splitlines()]
     for name in ("mse", "bce", "psnr", "ssim"):
         for prefix in ("", "denoised_", "corrupted_", "reference_"):
@@ -99,22 +99,22 @@ def test_a_reference_that_does_not_fit_is_one_line(denoiser, clean, trained):
     for reference, told in ((trained, "a autoregressive for"), ("nowhere", "no config.json there")):
         config.eval.reference = reference
         with pytest.raises(UserError, match=told) as caught:
-            modes.evaluate_split(config, denoiser)
+            modes.evaluate_run(config, denoiser)
         assert "\n" not in str(caught.value)
     config.eval.reference = denoiser
     with pytest.raises(UserError, match="is no denoiser"):
-        modes.evaluate_split(config, clean)
+        modes.evaluate_run(config, clean)
 
 
 @pytest.mark.parametrize(
     ("section", "changes", "told"),
     [
-        ("corruption", {"name": "peper"}, "corruption.name: no 'peper'"),
+        ("corruption", {"name": "peper"}, "corruption.name: 'peper' is not known"),
         ("corruption", {"share": 1.5}, "corruption.share=1.5"),
         ("corruption", {"deviation": -1.0}, "corruption.deviation=-1.0"),
         ("density", {"name": "mixtur"}, "Did you mean 'mixture'"),
         ("density", {"components": 0}, "density.components=0"),
-        ("model", {"activation": "rel"}, "no activation 'rel'. Did you mean"),
+        ("model", {"activation": "rel"}, "model.activation: 'rel' is not known. Did you mean"),
         ("model", {"hidden": 3}, "model.hidden: 3 is not tuple"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import common
+from genlab import config as configs
 from genlab import task
 from genlab.condition import Spec
 from genlab.errors import UserError
@@ -16,6 +16,8 @@ from genlab.likelihoods.logistic import Logistic, LogisticMixture
 from genlab.modes import benchmark
 from genlab.nn import lstm, recurrent
 from genlab.parallel import on_one_device
+from genlab.tasks import autoregressive
+from genlab.tasks.autoregressive import pictures
 from tests.helpers import measured_field
 
 
@@ -77,10 +79,9 @@ def test_a_diagonal_scan_is_a_loop_over_pixels():
 
 
 def made(classes: int = 0, **likelihood) -> tuple[ConfigDict, Spec]:
-    config = common.base()
-    network = common.of_pixels("gated.GatedPixelCNN", kernel=3)
-    network.update(features=4, layers=1, head=4, first_kernel=3)
-    common.autoregressive(config, network)
+    network = {"features": 4, "layers": 1, "head": 4, "first_kernel": 3}
+    config = autoregressive.config("gated.GatedPixelCNN", **network)
+    configs.complete(config)
     config.likelihood.update(name="bernoulli", levels=2, **likelihood)
     config.autoregressive.conditional = bool(classes)
     return config, Spec((4, 4, 1), tuple(map(str, range(classes))))
@@ -132,7 +133,7 @@ def test_the_picture_of_a_receptive_field_is_the_field(colours):
     model = task.load(config, spec)
     batch = {"image": jnp.zeros((1, *spec.shape), jnp.uint8), "label": jnp.zeros(1, jnp.int32)}
     state = on_one_device(model.init)(jax.random.key(0), batch)
-    picture = model.receptive_fields(state)[1]  # of row 2, column 3
+    picture = pictures.receptive_fields(model, state)[1]  # of row 2, column 3
     field = measured_field(spec.shape, model.network).reshape(5, 6, colours, 5, 6, colours)
     white = (picture == 255).all(-1)
     assert not white[2, 3] and not white[2, 4:].any() and not white[3:].any()

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab import cli, data, restore, task
+from genlab import config as configs
+from genlab import data, restore, task
 from genlab.errors import UserError
 from genlab.parallel import on_one_device
 from genlab.tasks.classifier import task as classifier
@@ -27,7 +28,7 @@ def run(tmp_path_factory):
 
 
 def test_the_config_has_its_stated_size():
-    config = cli.load(f"{ROOT}/configs/mnist_classifier.py")
+    config = configs.load(f"{ROOT}/configs/mnist_classifier.py")
     spec = task.Spec((28, 28, 1), tuple("0123456789"))
     state = task.abstract_state(task.load(config, spec), spec)
     total = counts(state.params, {})["model"]["total"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from genlab import cli, data, task
+from genlab import config as configs
+from genlab import data, task
 from genlab.metrics import images as metrics
 from genlab.nn import conv
 from genlab.parallel import on_one_device
@@ -45,7 +46,7 @@ TOTALS = {
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_network_has_its_sources_number_of_parameters(name):
-    config = cli.load(f"{ROOT}/configs/{name}.py")
+    config = configs.load(f"{ROOT}/configs/{name}.py")
     spec = task.Spec((28, 28, 1))
     state = task.abstract_state(task.load(config, spec), spec)
     params = state.params["model"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from genlab import cli, data, evaluate, restore, task
+from genlab import config as configs
+from genlab import data, evaluate, restore, task
 from genlab.errors import UserError
 from genlab.nn import build, masked
 from genlab.nn.dense import CodeNetwork
@@ -17,7 +18,7 @@ from genlab.nn.pixel import PixelNetwork
 from genlab.parallel import on_one_device
 from genlab.state import State
 from genlab.training import loop as train
-from genlab.workdir import configs as config
+from genlab.workdir import configs as run_configs
 from tests.conftest import ROOT
 
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")
@@ -31,7 +32,7 @@ def all_arguments() -> list[str]:
 
 def loaded(name: str) -> ConfigDict:
     file, _, argument = name.partition(":")
-    return cli.load(f"{ROOT}/configs/{file}.py:{argument}")
+    return configs.load(f"{ROOT}/configs/{file}.py:{argument}")
 
 
 @pytest.mark.parametrize("name", all_arguments())
@@ -49,7 +50,7 @@ def test_a_config_trains_and_restores_in_smoke(name, tmp_path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_is_locked_and_survives_json(name):
     found = loaded(name)
-    assert found.is_locked and config.from_json(config.to_json(found)) == found
+    assert found.is_locked and run_configs.from_json(run_configs.to_json(found)) == found
     assert set(found) >= {"seed", "task", "parallel", "data", "model", "train", "sample"}
 
 

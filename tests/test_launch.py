@@ -36,6 +36,14 @@ MISTAKES = {
     (DIGITS, "--config.data.source=digit"): (2, "'digit' is none of"),
     (DIGITS, "--config.data.source=folder:nowhere"): (2, "no folder 'nowhere'"),
     (DIGITS, "--config.sample.count=0"): (2, "sample.count=0: take 1 or more"),
+    (DIGITS, "--config.optim.b11=0.5"): (
+        2,
+        "config.optim.b11: no such key. Did you mean 'optim.b1'",
+    ),
+    (DIGITS, "--config.train.watch.nll.hihg=1"): (
+        2,
+        "config.train.watch.nll.hihg: no such key. Did you mean 'train.watch.nll.high'",
+    ),
     (DIGITS, "--config.parallel=pmapp"): (2, "Did you mean 'pmap'"),
     ("--config=configs/digits_pixelcn.py",): (2, "Did you mean 'configs/digits_pixelcnn.py'"),
     ("--config=configs/digits_pixelcnn.py:smok",): (2, "Did you mean 'smoke'"),

@@ -16,7 +16,6 @@ from genlab.likelihoods.choose import Bernoulli, Categorical
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
 from genlab.nn import masked
-from genlab.tasks.autoregressive import sampling
 from tests.helpers import NETWORKS, measured_field, network, weights
 
 
@@ -154,7 +153,7 @@ def test_a_multiscale_network_sees_what_it_has_modelled_before_and_no_more(shape
     around, below and right too; the small image by its own network's field."""
     net, n = network("multiscale", 2, features=9, head=24, layers=6), math.prod(shape)
     numbers = np.arange(n).reshape(shape)
-    rank = np.argsort(sampling.order(net, numbers))
+    rank = np.argsort(net.order(numbers))
     small = np.isin(np.arange(n), net.reduced(numbers[None]))
     measured = measured_field(shape, net)
     assert not measured[rank[:, None] <= rank[None, :]].any()

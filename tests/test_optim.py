@@ -64,7 +64,6 @@ def test_averaged_weights_follow_their_closed_form():
     [
         ({"name": "adamm"}, "optim.name: Optax has no optimizer 'adamm'"),
         ({"name": "clip"}, "optim.name"),
-        ({"schedule": "cosin"}, "Did you mean 'cosine'"),
         ({"b3": 0.1}, "optim.b3: optax.adam has none. Did you mean 'b1'"),
     ],
 )

@@ -10,18 +10,15 @@ import pytest
 from genlab.likelihoods.choose import Bernoulli, Categorical, GreyValue
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
-from genlab.tasks.autoregressive import sampling, stepping
+from genlab.tasks.autoregressive import stepping
+from genlab.tasks.autoregressive.sampling import METHODS, Sampler
 from tests.helpers import NETWORKS, network, weights
 
 
 def draw(net, params, likelihood, keys, given, known, method, temperature=1.0, context=None):
-    net, method = sampling.prepare(net, method)
-    run = jax.jit(
-        lambda keys, given, known: sampling.draw(
-            net, params, likelihood, keys, given, known, context, method, temperature
-        )
-    )
-    return np.asarray(run(keys, given, known))
+    patched = net.as_sampled(patches=method != "fixed_point")
+    sampler = Sampler(patched, params, likelihood, context, temperature, method)
+    return np.asarray(jax.jit(sampler.draw)(keys, given, known))
 
 
 LIKELIHOODS = {1: (Bernoulli(), Categorical(5)), 3: (Categorical(4), LogisticMixture(8, 2, 3))}
@@ -42,12 +39,11 @@ def test_all_samplers_draw_the_same_images(name, colours):
     known = jax.random.bernoulli(jax.random.key(2), 0.2, given.shape)
     drawn = [
         draw(net, params, likelihood, keys, given, known, method, 1.0, context)
-        for method in sampling.METHODS
+        for method in METHODS
     ]
     for other in drawn[1:]:
-        differ, beyond = sampling.differences(
-            net, params, likelihood, keys, drawn[0], other, context
-        )
+        sampler = Sampler(net, params, likelihood, context)
+        differ, beyond = sampler.differences(keys, drawn[0], other)
         assert differ <= 1 and beyond == 0
     np.testing.assert_array_equal(drawn[0][known], np.asarray(given)[known])
     assert len(np.unique(drawn[0].reshape(n, -1), axis=0)) > n // 2  # they are not one image
@@ -60,7 +56,7 @@ def test_a_difference_that_is_not_rounding_is_found():
     drawn = draw(net, params, likelihood, keys, blank, blank > 0, "naive")
     other = drawn.copy()
     other[3, 1, 1, 0] = 1 - other[3, 1, 1, 0]
-    found = sampling.differences(net, params, likelihood, keys, drawn, other)
+    found = Sampler(net, params, likelihood).differences(keys, drawn, other)
     assert found == (1, 1)
 
 
@@ -98,7 +94,7 @@ def test_samples_follow_the_model():
     assert chisquare(counts, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("method", sampling.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_known_values_survive_and_steer(method):
     likelihood, shape = Categorical(4), (5, 5, 1)
     net = network("plain", 4)

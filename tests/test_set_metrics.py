@@ -203,7 +203,7 @@ def runs(tmp_path_factory):
 
 def judged(runs, **changes):
     config = code_config("mnist_ae_dense").unlock()
-    config.eval.features = runs["tiny"]
+    config.eval.classifier = runs["tiny"]
     for section, values in changes.items():
         config[section].update(values)
     return config
@@ -212,7 +212,7 @@ def judged(runs, **changes):
 def test_an_evaluation_with_features_judges_samples(runs, capsys):
     """Floors, ceilings and a stamp beside every score; only samples depend on how drawn."""
     for method in ("normal", "gaussian"):
-        modes.evaluate_split(judged(runs, sample={"seed": 3, "method": method}), runs["ae"])
+        modes.evaluate_run(judged(runs, sample={"seed": 3, "method": method}), runs["ae"])
     told = capsys.readouterr().out
     lines = [json.loads(x) for x in (Path(runs["ae"]) / "eval.jsonl").read_text().splitlines()]
     fixed = [{k: v for k, v in x.items() if k.endswith(("_floor", "_ceiling"))} for x in lines]
@@ -255,14 +255,18 @@ def test_what_misleads_is_said(rng):
 
 def test_what_cannot_be_judged_is_one_line(runs):
     cases = (
-        ({"features": runs["ae"]}, runs["ae"], "its task is autoencoder; take the workdir of a cl"),
-        ({"features": "nowhere"}, runs["ae"], "no config.json there"),
+        (
+            {"classifier": runs["ae"]},
+            runs["ae"],
+            "its task is autoencoder; take the workdir of a cl",
+        ),
+        ({"classifier": "nowhere"}, runs["ae"], "no config.json there"),
         ({"images": 5}, runs["ae"], "16 or more of each are needed"),
         ({}, runs["tiny"], "classifier has no sample; families that have it: autoencoder"),
     )
     for changes, workdir, told in cases:
         with pytest.raises(UserError, match=told) as caught:
-            modes.evaluate_split(judged(runs, eval=changes), workdir)
+            modes.evaluate_run(judged(runs, eval=changes), workdir)
         assert "\n" not in str(caught.value)
 
 

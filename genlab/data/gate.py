@@ -78,7 +78,8 @@ def codes(values: Any, size: int) -> np.ndarray:
     if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] != size:
         hint = "; for a single code, codes[None]" if array.shape == (size,) else ""
         raise UserError(f"codes: {_spelled(array)} given, f32[N,{size}] needed{hint}.")
-    array = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        array = array.astype(np.float32)
     if not np.all(np.isfinite(array)):
         raise UserError("codes: not all of them are finite numbers.")
     return array
@@ -87,7 +88,8 @@ def codes(values: Any, size: int) -> np.ndarray:
 def temperature(value: Any) -> np.float32:
     """A number that is above 0 as a float32 too."""
     try:
-        number = np.float32(value)
+        with np.errstate(over="ignore"):
+            number = np.float32(value)
     except (TypeError, ValueError):
         raise UserError(f"temperature={value!r}: take a number above 0.") from None
     if not (number.ndim == 0 and number > 0 and math.isfinite(number)):

@@ -73,7 +73,14 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
     """The config with a run's values. Raises UserError naming a key that is not there."""
     if BASE in point:
         config = _named(point[BASE], config)
-    found, known = run_configs.copy(config), configs.flat(config)
+    found = run_configs.copy(config)
+    for key, value in point.items():
+        if found.task:
+            configs.choose(found, key, value)
+    for key in point:
+        if found.task:
+            configs.admit(found, key)
+    known = configs.flat(found)
     for key, value in point.items():
         if key == BASE:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import flax.linen as nn
@@ -36,12 +37,26 @@ def current(name: str) -> str:
 
 
 def network_class(name: str, path: str) -> type[nn.Module]:
-    """The class that `file.Class` names. Raises UserError, with a hint, if there is none."""
-    file, _, cls = current(name).partition(".")
+    """The class that a name says: `file.Class` of `genlab/nn`, or `module.Class` of any other
+    module. Raises UserError, with a hint, if there is none."""
+    check(f"{path}.name", name, str)
+    file, _, cls = current(name).rpartition(".")
+    ours = (Path(__file__).parent / f"{file}.py").is_file()
+    found = getattr(module(f"genlab.nn.{file}" if ours else file), cls, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise UserError(f"{path}.name: no network {name!r}.{hint(name, networks())}")
+    return found
+
+
+def module(name: str) -> ModuleType | None:
+    """The module of that dotted name, None if there is none."""
     try:
-        return getattr(importlib.import_module(f"genlab.nn.{file}"), cls)
-    except (ImportError, AttributeError, ValueError):
-        raise UserError(f"{path}.name: no network {name!r}.{hint(name, networks())}") from None
+        return importlib.import_module(name)
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        missing = getattr(error, "name", None) or ""
+        if missing and not f"{name}.".startswith(f"{missing}."):
+            raise  # it is there, and lacks what it imports
+        return None
 
 
 def _fields(section: ConfigDict, path: str, given: frozenset[str]) -> dict[str, Field]:
@@ -80,8 +95,9 @@ def fill(section: ConfigDict, path: str, given: frozenset[str]) -> list[str]:
       given: fields that the task sets, not the config.
     """
     filled = []
-    section.name = current(section.get("name", ""))
-    for name, field in _fields(section, path, given).items():
+    fields = _fields(section, path, given)
+    section.name = current(section.name)
+    for name, field in fields.items():
         if _is_network(field) and isinstance(section.get(name), ConfigDict):
             filled += fill(section[name], f"{path}.{name}", given)
         elif name in section:

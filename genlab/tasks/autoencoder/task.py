@@ -116,7 +116,6 @@ class Task(OnePlayer):
         """A density that is not fitted yet."""
         return {DENSITY: densities.empty(self.network.codes, self.components)}
 
-    @property
     def code_size(self) -> int:
         """Numbers in a code."""
         return self.network.codes

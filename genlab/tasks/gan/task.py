@@ -231,10 +231,9 @@ class Task(BaseTask):
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
         """See `genlab.task.Task`."""
-        ends = self.draw_latents(key, (8, self.code_size))
+        ends = self.draw_latents(key, (8, self.code_size()))
         return pictures.of_run(model, ends, on_sphere=self.prior == "normal")
 
-    @property
     def code_size(self) -> int:
         """Numbers in a latent."""
         return self.generator.latent
@@ -247,7 +246,7 @@ class Task(BaseTask):
 
     def _latents(self, keys: jax.Array) -> jax.Array:
         """key[B] -> f32[B,latent]."""
-        return jax.vmap(lambda key: self.draw_latents(key, (self.code_size,)))(keys)
+        return jax.vmap(lambda key: self.draw_latents(key, (self.code_size(),)))(keys)
 
     @property
     def _range(self) -> tuple[float, float]:

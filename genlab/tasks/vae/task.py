@@ -255,7 +255,6 @@ class Task(OnePlayer):
             **code_pictures.usage(model, split),
         }
 
-    @property
     def code_size(self) -> int:
         """Numbers in a latent."""
         return self.network.codes
