@@ -18,8 +18,8 @@ import pytest
 from genlab import restore
 from genlab.modes import evaluate
 from genlab.training import loop as train
-from genlab.training.report import read_lines
 from genlab.workdir import configs
+from genlab.workdir.lines import read_lines
 from tests.conftest import ROOT
 
 FAMILIES = ("autoregressive", "gan")
