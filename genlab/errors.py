@@ -14,6 +14,10 @@ class UserError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str = "") -> None:
+        # A name or a value in it may hold line breaks.
+        super().__init__(" ".join(part.strip() for part in str(message).splitlines()))
+
 
 class RunStopped(UserError):
     """A run that could not go on, such as one whose loss is no longer finite."""

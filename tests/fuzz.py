@@ -7,6 +7,7 @@ faults, told with the seed that makes them again.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import signal
@@ -19,19 +20,27 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+import jax
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from genlab import config as configs
-from genlab import data
+from genlab import data, parallel
+from genlab import task as tasks
+from genlab.capabilities import CAPABILITIES
+from genlab.condition import Spec
 from genlab.data import pixels
 from genlab.data.examples import Unreadable
 from genlab.data.fingerprint import difference, fingerprint
 from genlab.errors import UserError
+from genlab.model import Model
 
+ROOT = Path(__file__).parents[1]
 LIMIT = 20  # seconds for one input
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16", "LAB", "HSV")
 Random = np.random.Generator
@@ -198,10 +207,117 @@ def _line(error: UserError, outcome: str) -> str:
     return outcome
 
 
+VALUES: tuple[Any, ...] = (
+    *(-1, 0, 1, 2, 3, 7, 255, 257, 10**9, -(10**9), 10**30),
+    *(-1.0, -0.0, 0.0, 0.5, 1.0, 1.5, 1e-30, 1e30, float("nan"), float("inf"), -float("inf")),
+    *("", "auto", "x", "train[:10%]", "a\nb", "none", True, False, None, (), (1,), (0, -1), ("a",)),
+    *((2, 2), [1, 2], {"name": "x"}, {}, b"x", (1.5, 2), (True,), ((1,), 2)),
+)
+
+
+@functools.lru_cache(maxsize=64)
+def _config(file: str) -> ConfigDict:
+    return configs.load(f"{file}:smoke")
+
+
+def check_configs(rng: Random) -> str:
+    """A whole config with a few fields set to values of all kinds; if it passes the check, and asks
+    for nothing large, its task is made and its state described."""
+    files = sorted(str(p) for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")
+    config = _config(files[rng.integers(len(files))]).copy_and_resolve_references().unlock()
+    keys = sorted(configs.flat(config))
+    small = True
+    try:
+        for _ in range(int(rng.integers(1, 4))):
+            path, _, name = keys[rng.integers(len(keys))].rpartition(".")
+            value = VALUES[rng.integers(len(VALUES))]
+            section = configs.at(config, path)
+            if name not in section:
+                continue
+            del section[name]
+            section[name] = value
+            small &= not (isinstance(value, (int, float)) and abs(value) > 300)
+        configs.check_values(config)
+    except UserError as error:
+        return _line(error, "refused")
+    if not small or rng.random() > 0.05:
+        return "passed"
+    try:
+        spec = Spec((8, 8, (1, 3)[rng.integers(2)]), tuple("0123456789"))
+        tasks.abstract_state(tasks.load(config, spec), spec)
+    except UserError as error:
+        return _line(error, "refused by the task")
+    return "made"
+
+
+FAMILIES = ("digits_pixelcnn", "mnist_vae_small", "mnist_dae_salt", "mnist_gan", "mnist_classifier")
+
+
+@functools.lru_cache(maxsize=8)
+def _model(name: str) -> Model:
+    """An untrained model of 8x8 images."""
+    config = _config(str(ROOT / "configs" / f"{name}.py")).copy_and_resolve_references().unlock()
+    config.sample.batch_size = 4
+    spec = Spec((8, 8, 1), tuple("0123456789"))
+    task = tasks.load(config, spec)
+    batch = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.zeros(1, np.int32)}
+    state = parallel.on_one_device(task.init)(jax.random.key(0), batch)
+    return Model(config, 0, "raw", task, spec, state, "")
+
+
+def _thing(rng: Random, shape: tuple[int, ...]) -> Any:
+    """An array, mostly of that shape, of any type; or no array at all."""
+    if rng.random() < 0.1:
+        return (None, "images", 3, [[1, 2], [3]], object(), [], {}, b"x", jax.random.key(0))[
+            rng.integers(9)
+        ]
+    shape = tuple(n if rng.random() < 0.93 else int(rng.integers(0, 4)) for n in shape)
+    if rng.random() < 0.1:
+        shape = shape[1:] if rng.random() < 0.5 else (*shape, 1)
+    kind = ("u1", "u1", "u1", "i1", "i4", "i8", "u8", "f4", "f8", "?", "f2", "c8", "S3")[
+        rng.integers(13)
+    ]
+    array = rng.integers(-3 if rng.random() < 0.2 else 0, 256, shape).astype(kind)
+    if kind[0] == "f" and array.size and rng.random() < 0.3:
+        array.flat[0] = np.nan
+    return array.tolist() if rng.random() < 0.1 else array
+
+
+def call_models(rng: Random) -> str:
+    """Any method of a model of any family, handed anything."""
+    model = _model(FAMILIES[rng.integers(len(FAMILIES))])
+    method = sorted(CAPABILITIES)[rng.integers(len(CAPABILITIES))]
+    count = int(rng.integers(0, 6))
+    images, shape = _thing(rng, (count, 8, 8, 1)), (8, 8, 1)
+    labels = None if rng.random() < 0.7 else _thing(rng, (count,))
+    key = jax.random.key(1) if rng.random() < 0.9 else _thing(rng, (2,))
+    warmth = (None, 1.0, 0.0, -1.0, 1e-50, float("nan"), "warm", 2)[rng.integers(8)]
+    try:
+        if method == "sample":
+            number = (count, -1, 2.5, True, "3")[rng.integers(5)] if rng.random() < 0.3 else count
+            found, count = model.sample(key, number, None, warmth, labels), number
+        elif method == "complete":
+            found = model.complete(key, images, _thing(rng, (count, 8, 8, 1)), None, warmth, labels)
+        elif method == "decode":
+            size = getattr(model.task, "code_size", 2)
+            codes = _thing(rng, (count, size))
+            found, images = model.decode(codes, labels), codes
+        else:
+            found, shape = model.apply(method, images, labels, key), ()
+    except UserError as error:
+        return _line(error, "refused")
+    rows = count if method == "sample" else len(images)
+    assert isinstance(found, np.ndarray) and len(found) == rows, (method, found.shape, rows)
+    assert not shape or (found.shape[1:] == shape and found.dtype == np.uint8), found.shape
+    return "answered"
+
+
 SUBJECTS: dict[str, Callable[[Random], str]] = {
     "pixels": read_pixels,
     "folders": read_folders,
     "arrays": read_arrays,
+    "configs": check_configs,
+    "models": call_models,
 }
 
 

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as arrays
 from genlab import restore, task
 from genlab.errors import UserError
 from genlab.model import Model
-from genlab.task import CAPABILITIES
+from genlab.capabilities import CAPABILITIES
 from genlab.training import loop as train
 from genlab.workdir import configs
 from tests.conftest import tiny_config
@@ -62,7 +62,7 @@ def models(workdirs) -> dict[str, Model]:
 
 
 def told_classes(model: Model, count: int) -> dict[str, Any]:
-    return {"labels": [0] * count} if model.task.conditional_on else {}
+    return {"labels": [0] * count} if model.task.condition else {}
 
 
 def method_of(model: Model, capability: str) -> Any:
