@@ -9,9 +9,10 @@ import pytest
 
 from genlab import config as configs
 from genlab import task
+from genlab.capabilities import CAPABILITIES
 from genlab.data import splits
 from genlab.modes import summary
-from genlab.task import CAPABILITIES, OnePlayer, Task
+from genlab.task import OnePlayer, Task
 from tests.conftest import ROOT
 
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")

@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from genlab import restore, task
+from genlab.capabilities import CAPABILITIES
 from genlab.errors import UserError
 from genlab.model import Model
-from genlab.task import CAPABILITIES
 from genlab.training import loop as train
 from genlab.workdir import configs
 from tests.conftest import tiny_config
-from tests.test_classifier import classifier_config
-from tests.test_codes import code_config
+from tests.helpers import classifier_config, code_config
 from tests.test_gan import tiny
 
 KEY = jax.random.key(0)
@@ -62,7 +61,7 @@ def models(workdirs) -> dict[str, Model]:
 
 
 def told_classes(model: Model, count: int) -> dict[str, Any]:
-    return {"labels": [0] * count} if model.task.conditional_on else {}
+    return {"labels": [0] * count} if model.task.condition else {}
 
 
 def method_of(model: Model, capability: str) -> Any:
