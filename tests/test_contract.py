@@ -70,8 +70,8 @@ def no_data(monkeypatch):
     monkeypatch.setattr(splits, "load", refuse)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_summary_needs_no_data(name, no_data, capsys):
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "digits_pixelcnn"])
+def test_a_summary_needs_no_data_where_size_and_channels_are_given(name, no_data, capsys):
     config = configs.load(f"{ROOT}/configs/{name}.py")
     summary.summary(config, "")
     found = capsys.readouterr().out.strip().splitlines()[-1]
