@@ -9,9 +9,9 @@ import pytest
 
 from genlab import config as configs
 from genlab import task
+from genlab.capabilities import CAPABILITIES
 from genlab.data import splits
 from genlab.modes import summary
-from genlab.capabilities import CAPABILITIES
 from genlab.task import OnePlayer, Task
 from tests.conftest import ROOT
 
@@ -70,8 +70,8 @@ def no_data(monkeypatch):
     monkeypatch.setattr(splits, "load", refuse)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_summary_needs_no_data(name, no_data, capsys):
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "digits_pixelcnn"])
+def test_a_summary_needs_no_data_where_size_and_channels_are_given(name, no_data, capsys):
     config = configs.load(f"{ROOT}/configs/{name}.py")
     summary.summary(config, "")
     found = capsys.readouterr().out.strip().splitlines()[-1]

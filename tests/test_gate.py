@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from genlab import restore, task
+from genlab.capabilities import CAPABILITIES
 from genlab.errors import UserError
 from genlab.model import Model
-from genlab.capabilities import CAPABILITIES
 from genlab.training import loop as train
 from genlab.workdir import configs
 from tests.conftest import tiny_config
-from tests.test_classifier import classifier_config
-from tests.test_codes import code_config
+from tests.helpers import classifier_config, code_config
 from tests.test_gan import tiny
 
 KEY = jax.random.key(0)

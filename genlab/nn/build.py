@@ -129,7 +129,9 @@ def check_section(section: ConfigDict, path: str, given: frozenset[str]) -> None
         if key == "name":
             continue
         if key not in fields:
-            raise UserError(f"{path}.{key}: {name} has no such field.{hint(key, fields)}")
+            raise UserError(
+                f"{path}.{key}: {name} has no such field.{hint(key, [*fields, 'name'])}"
+            )
         if isinstance(value, ConfigDict) and _is_network(fields[key]):
             _class_of_kind(value, f"{path}.{key}", fields[key].kind)
             check_section(value, f"{path}.{key}", given)
