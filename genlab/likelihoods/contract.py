@@ -62,3 +62,6 @@ class ImageLikelihood(Likelihood, Protocol):
 
     def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> i32[...], a level each."""
+
+    def logits(self, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> f32[...,levels], unnormalised log probabilities of the levels."""
