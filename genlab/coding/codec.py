@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -205,9 +206,11 @@ def _given_labels(header: Header, model: Model, labels: Any) -> np.ndarray:
 
 def _check_levels(images: np.ndarray, levels: int) -> None:
     """Raises UserError for bytes that the levels of the model cannot say."""
-    every = np.arange(256)
-    said = np.asarray(dequantise(np.asarray(quantise(every, levels)), levels))
-    lost = np.flatnonzero((np.bincount(images.ravel(), minlength=256) > 0) & (said != every))
+    every = jnp.arange(256)
+    said = np.asarray(dequantise(quantise(every, levels), levels))
+    lost = np.flatnonzero(
+        (np.bincount(images.ravel(), minlength=256) > 0) & (said != np.arange(256))
+    )
     if len(lost):
         known = np.unique(said)
         names = ", ".join(map(str, known)) if len(known) < 9 else f"{len(known)} of them"

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from genlab.coding.rans import Stack
+from genlab.state import State
 
 CHUNK = 1024  # images of a stream, where a family does not say more
 
@@ -45,7 +46,7 @@ class ImageCoder(Protocol):
 class Compresses(Protocol):
     """Of a task: has a likelihood by which images can be coded."""
 
-    def coder(self, state: object, count: int, lanes: int = 0) -> ImageCoder:
+    def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
         """The coder of that many images; lanes: 0 chooses them. Raises UserError if the likelihood
         is none."""
 

@@ -122,8 +122,8 @@ def _header(data: bytes) -> tuple[Header, bytes]:
     version, length, crc = HEAD.unpack_from(data, len(MAGIC))
     if version != VERSION:
         raise UserError(
-            f"a .glz file of format {version}; this genlab reads format {VERSION}: take the one that"
-            " wrote it."
+            f"a .glz file of format {version}; this genlab reads format {VERSION}: take the"
+            " version that wrote it."
         )
     body = data[start : start + length]
     if len(body) < length or zlib.crc32(body) != crc:

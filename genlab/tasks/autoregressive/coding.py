@@ -184,7 +184,7 @@ class PixelCoder:
 
     def push(self, stack: Stack, images: np.ndarray, labels: np.ndarray) -> None:
         """See `ImageCoder`."""
-        values = np.asarray(quantise(images.astype(np.int32), self.levels))
+        values = np.asarray(quantise(jnp.asarray(images), self.levels))
         for start in range(0, len(values), self.lanes)[::-1]:
             some = slice(start, start + self.lanes)
             encoder = Encoder(len(values[some]))
@@ -198,7 +198,7 @@ class PixelCoder:
             told = labels[start : start + self.lanes]
             blank = np.zeros((len(told), *self.shape), np.int32)
             found.append(self._run(Decoder(stack, len(told)), blank, told))
-        return np.asarray(dequantise(np.concatenate(found), self.levels))
+        return np.asarray(dequantise(jnp.asarray(np.concatenate(found)), self.levels))
 
     def _run(self, exchange: Exchange, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Codes up to `lanes` images i32[N,H,W,C] of levels, which it returns."""

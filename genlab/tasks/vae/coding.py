@@ -17,9 +17,10 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from genlab.coding import frequencies, normal
@@ -118,9 +119,7 @@ class BitsBackCoder:
 
 
 @functools.lru_cache(maxsize=16)
-def programs(
-    task: Task,
-) -> tuple[Callable[..., tuple[jax.Array, jax.Array]], Callable[..., jax.Array]]:
+def programs(task: Task) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The posterior and the pixels of a task, each of its parameters too."""
     return compiled(task.coded_posterior), compiled(task.coded_pixels)
 
@@ -135,6 +134,6 @@ def coder(task: Task, params: Tree, count: int, lanes: int = 0) -> BitsBackCoder
         pixels=functools.partial(pixels, params),
         shape=task.shape,
         codes=task.network.codes,
-        bytes_of=np.asarray(dequantise(np.arange(levels), levels)),
+        bytes_of=np.asarray(dequantise(jnp.arange(levels), levels)),
         lanes=lanes or fitting_lanes(count, size, MEMORY, MOST),
     )
