@@ -63,7 +63,7 @@ def compress(
         **identity(model),
         lanes=coder.lanes,
         chunk=coder.chunk,
-        shape=tuple(model.spec.shape),
+        shape=model.spec.shape,
         count=len(images),
         levels=coder.levels,
         labels=("stored" if store_labels else "given") if conditional else "none",

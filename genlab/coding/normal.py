@@ -91,7 +91,7 @@ def intervals(
 
 def pop(stack: Stack, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Pops a bucket for each mean and deviation f32[N]: i64[N]."""
-    lines, masses, last = edges().tolist(), memoryview(table()), 1 << BUCKETS
+    lines, masses, last = edges().tolist(), table().data, 1 << BUCKETS
     found = []
     for m, s in zip(mean.tolist(), deviation.tolist(), strict=True):
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import importlib
 import importlib.util
 import io
 import lzma
@@ -54,7 +55,7 @@ def _png(image: np.ndarray, bits: bool) -> bytes:
 def _jpeg_xl(image: np.ndarray) -> int | None:
     if importlib.util.find_spec("pillow_jxl") is None:
         return None
-    import pillow_jxl  # noqa: F401  (adds the format to Pillow)
+    importlib.import_module("pillow_jxl")  # adds the format to Pillow
 
     file = io.BytesIO()
     picture(image).save(file, "JXL", lossless=True, effort=9)

@@ -87,7 +87,7 @@ class Stack:
 
         Returns: i64[N].
         """
-        starts = memoryview(np.ascontiguousarray(cumulative)).cast("B").cast("I")
+        starts = np.ascontiguousarray(cumulative).data.cast("B").cast("I")
         head, mask, size, found = self.head, (1 << bits) - 1, cumulative.shape[1], []
         for row in range(0, len(cumulative) * size, size):
             slot = head & mask

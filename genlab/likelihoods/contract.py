@@ -26,6 +26,9 @@ class Outputs(Protocol):
     def estimate(self) -> str:
         """What its log-likelihood is: "exact", a "bound", or "none" for one that has none."""
 
+    def __hash__(self) -> int:
+        """Compiled programs are kept by it."""
+
 
 @runtime_checkable
 class Likelihood(Outputs, Protocol):

@@ -1,4 +1,4 @@
-"""Images to be coded: read as they are, and written as they were; nothing is resized or converted."""
+"""Images to be coded, read as they are and written as they were, without any conversion."""
 
 from __future__ import annotations
 

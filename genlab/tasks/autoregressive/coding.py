@@ -13,7 +13,7 @@ import functools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -213,7 +213,8 @@ def fitting(sampler: Sampler, shape: tuple[int, int, int], count: int) -> int:
     often, but their caches must fit. The sampler is one of a single image."""
 
     def kept(params: Tree) -> Tree:
-        return Cached(sampler.network, params, sampler.context, (1, *shape)).start()
+        stepper = Cached(cast(PixelFields, sampler.network), params, sampler.context, (1, *shape))
+        return stepper.start()  # of a multi-scale network, the caches of all its parts
 
     made = jax.tree.leaves(jax.eval_shape(kept, sampler.params))
     return fitting_lanes(count, sum(x.size * x.dtype.itemsize for x in made), MEMORY, CHUNK)
