@@ -17,8 +17,8 @@ from tqdm import tqdm
 from genlab import parallel
 from genlab import task as tasks
 from genlab.capabilities import CAPABILITIES, Completes, Decodes
-from genlab.condition import Spec
 from genlab.coding import codec
+from genlab.condition import Spec
 from genlab.data import gate
 from genlab.errors import UserError
 from genlab.state import State

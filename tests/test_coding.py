@@ -119,7 +119,7 @@ def _programs_are_dropped() -> Iterator[None]:
 def test_coding_is_the_identity_at_the_size_of_the_likelihood(kind):
     """Of 21 images in three batches of lanes, the last one not full; labels are stored."""
     made, count = KINDS[kind](), 21
-    classes = made.task.conditional_on
+    classes = made.task.condition.size
     labels = np.arange(count) % classes if classes else None
     images = sampled(made, count, labels)
     data = b"".join(codec.compress(made, images, labels, verify=False, lanes=8))
@@ -146,7 +146,7 @@ def test_bits_back_is_the_identity_at_the_size_of_the_bound(kind):
     """The size is the negative ELBO of the latents that were drawn; a Gaussian's is less, as the
     bound on its levels is loose. Batches are of 1, 2, 4, 8, 8, ... images."""
     made, count = VAES[kind](), 300
-    classes = made.task.conditional_on
+    classes = made.task.condition.size
     labels = np.arange(count) % classes if classes else None
     images = sampled(made, count, labels)
     data = b"".join(codec.compress(made, images, labels, verify=False, lanes=8))

@@ -12,6 +12,7 @@ import json
 import platform
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -19,11 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from genlab import gate
 from genlab.coding import frequencies, glz
 from genlab.coding.contract import Compresses, ImageCoder
 from genlab.coding.glz import Header, Stream
 from genlab.coding.rans import Emptied, Stack
+from genlab.condition import Condition
+from genlab.data import gate
 from genlab.errors import UserError
 from genlab.likelihoods.levels import dequantise, quantise
 from genlab.version import __version__
@@ -55,8 +57,7 @@ def compress(
     Raises: UserError for images that are none of the model's, or bytes that its levels have not.
     """
     images = gate.images(images, model.spec.shape)
-    conditional = bool(model.task.conditional_on)
-    labels = gate.labels(labels, len(images), model.task.conditional_on)
+    labels = gate.labels(labels, len(images), model.task.condition)
     coder = _coder(model, len(images), gate.count(lanes, "lanes", 0))
     _check_levels(images, coder.levels)
     header = Header(
@@ -66,7 +67,7 @@ def compress(
         shape=model.spec.shape,
         count=len(images),
         levels=coder.levels,
-        labels=("stored" if store_labels else "given") if conditional else "none",
+        labels=("stored" if store_labels else "given") if model.task.condition else "none",
         pixels=_sha256(images),
     )
     return glz.pack(header, _streams(header, coder, model, images, labels, verify, progress))
@@ -81,15 +82,13 @@ def _streams(
     verify: bool,
     progress: bool,
 ) -> Iterator[Stream]:
-    classes = model.task.conditional_on
     starts = range(0, header.count, header.chunk)
     for start in tqdm(starts, unit="stream", disable=None if progress else True):
         some = slice(start, start + header.chunk)
         stack = Stack(coder.lends)
         coder.push(stack, images[some], labels[some])
         if header.labels == "stored":
-            table = frequencies.uniform(len(labels[some]), classes)
-            stack.push(*frequencies.intervals(table, labels[some]), frequencies.BITS)
+            push_labels(stack, labels[some], model.task.condition)
         stream = Stream(stack.to_bytes(), zlib.crc32(images[some].tobytes()))
         if verify:
             decode(header, coder, model, stream, labels[some])
@@ -126,12 +125,11 @@ def decode(
     header: Header, coder: ImageCoder, model: Model, stream: Stream, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images and labels of a stream. Raises UserError if they are not those that went in."""
-    classes = model.task.conditional_on
     try:
         stack = Stack.from_bytes(stream.data, coder.lends)
         if header.labels == "stored":
-            labels = stack.pop(frequencies.uniform(len(labels), classes), frequencies.BITS)
-        images = coder.pop(stack, labels.astype(np.int32))
+            labels = pop_labels(stack, len(labels), model.task.condition)
+        images = coder.pop(stack, labels)
         same = stack.is_done() and zlib.crc32(images.tobytes()) == stream.pixels
     except Emptied:
         same = False
@@ -140,7 +138,28 @@ def decode(
             "a stream is whole, but this process computes other probabilities than the one that"
             " wrote it (other processors, threads or XLA_FLAGS); decode where it was written."
         )
-    return images, labels.astype(np.int32)
+    return images, labels
+
+
+def symbols(condition: Condition) -> tuple[int, int]:
+    """How many symbols the labels of an image are, and how many choices each has: all alike."""
+    return (condition.size, 2) if condition.attributes else (1, condition.size)
+
+
+def push_labels(stack: Stack, labels: np.ndarray, condition: Condition) -> None:
+    """Pushes i32[N] of classes, or bool[N,K] of attributes."""
+    flat = labels.ravel().astype(np.int64)
+    table = frequencies.uniform(len(flat), symbols(condition)[1])
+    stack.push(*frequencies.intervals(table, flat), frequencies.BITS)
+
+
+def pop_labels(stack: Stack, count: int, condition: Condition) -> np.ndarray:
+    """Pops the labels of that many images."""
+    each, choices = symbols(condition)
+    flat = stack.pop(frequencies.uniform(count * each, choices), frequencies.BITS)
+    if condition.attributes:
+        return flat.astype(bool).reshape(count, each)
+    return flat.astype(np.int32)
 
 
 def identity(model: Model) -> dict[str, Any]:
@@ -160,7 +179,7 @@ def model_digest(model: Model) -> str:
     config = model.config.to_dict()
     names = ("task", "model", "likelihood", config["task"])
     said = {name: config.get(name) for name in names}
-    said |= {"shape": list(model.spec.shape), "classes": model.task.conditional_on}
+    said |= {"shape": list(model.spec.shape), "condition": asdict(model.task.condition)}
     params = digest(jax.device_get(model.state.params))
     return hashlib.sha256((json.dumps(said, sort_keys=True) + params).encode()).hexdigest()
 
@@ -200,7 +219,9 @@ def _given_labels(header: Header, model: Model, labels: Any) -> np.ndarray:
     if header.labels == "given":
         if labels is None:
             raise UserError("this .glz file holds no labels: give those it was written with.")
-        return gate.labels(labels, header.count, model.task.conditional_on).copy()
+        return gate.labels(labels, header.count, model.task.condition).copy()
+    if model.task.condition:
+        return np.array(model.task.condition.no_labels(header.count))
     return np.full(header.count, -1, np.int32)
 
 

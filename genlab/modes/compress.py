@@ -26,7 +26,7 @@ def compress(
     _check(source, output, "compress")
     model = restore_for(config, workdir, "compress")
     given = images.read(source, model)
-    labels = given.labels if model.task.conditional_on else None
+    labels = given.labels if model.task.condition else None
     began, path = time.monotonic(), paths.of(output)
     whole(path, codec.compress(model, given.images, labels, verify=verify, progress=True))
     seconds = time.monotonic() - began
@@ -76,7 +76,9 @@ def report(model: Model, given: np.ndarray, labels: np.ndarray | None, data: byt
     shape, levels = tuple(given.shape[1:]), header.levels
     nats = -float(np.mean(model.log_prob(given, labels=labels), dtype=np.float64))
     ideal = nats / np.log(2) / 8 * len(given)  # bytes
-    ideal += len(given) * np.log2(model.task.conditional_on) / 8 if header.labels == "stored" else 0
+    if header.labels == "stored":
+        symbols, choices = codec.symbols(model.task.condition)
+        ideal += len(given) * symbols * np.log2(choices) / 8
     message = sum(len(stream.data) - HEAD_BYTES for stream in streams)
     each = f"{choose.bits_per_dim(nats, shape):.4f}"
     kind = model.task.protocol.get("estimate", "exact")

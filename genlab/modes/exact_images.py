@@ -11,9 +11,8 @@ import numpy as np
 from etils import epath
 from PIL import Image, ImageOps
 
-from genlab import gate
 from genlab.coding.others import picture
-from genlab.data import splits
+from genlab.data import gate, splits
 from genlab.errors import UserError
 from genlab.model import Model
 from genlab.workdir import configs, paths
@@ -23,7 +22,11 @@ MODES = {"1": 1, "L": 1, "RGB": 3}  # kinds of pictures whose bytes an image hol
 
 @dataclass(frozen=True)
 class Images:
-    """images: u8[N,H,W,C].  labels: i32[N], or None where there are none."""
+    """What is coded.
+
+    images: u8[N,H,W,C].
+    labels: i32[N] of classes, bool[N,K] of attributes, or None where there are none.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -69,7 +72,7 @@ def _folder(path: epath.Path, model: Model) -> Images:
     known = set(Image.registered_extensions())
     classes = [p.name for p in sorted(path.iterdir()) if p.is_dir()]
     unknown = set(classes) - set(model.classes)
-    if classes and model.task.conditional_on and unknown:
+    if classes and model.task.condition and unknown:
         raise UserError(f"{path}: {sorted(unknown)[0]!r} is no class of this model.")
     folders = [(path / name, name) for name in classes] or [(path, "")]
     files = [
@@ -117,7 +120,7 @@ def write(output: str, found: Images, model: Model) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         arrays: dict[str, Any] = {"images": found.images}
-        if found.labels is not None and model.task.conditional_on:
+        if found.labels is not None and model.task.condition:
             arrays["labels"] = found.labels
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)
@@ -131,7 +134,9 @@ def write(output: str, found: Images, model: Model) -> None:
 
 def _write_pngs(folder: epath.Path, found: Images, model: Model) -> None:
     folder.mkdir(parents=True)
-    labels = found.labels if found.labels is not None else np.full(len(found.images), -1)
+    labels = np.full(len(found.images), -1)
+    if found.labels is not None and found.labels.ndim == 1:  # attributes are no folders
+        labels = found.labels
     for number, (image, label) in enumerate(zip(found.images, labels, strict=True)):
         within = folder / model.classes[label] if label >= 0 else folder
         within.mkdir(exist_ok=True)

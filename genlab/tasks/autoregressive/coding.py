@@ -150,10 +150,10 @@ class Driven(Sampler):
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """See `Sampler`. What is known is known of all images alike."""
-        assert self.exchange is not None and isinstance(self.network, PixelFields)
+        assert self.exchange is not None
         true, coded = np.asarray(given), ~np.asarray(known[0])
         values, told = np.zeros_like(true), (self.params, self.context)
-        run = programs(self.network, self.predictor, true.shape)
+        run = programs(cast(PixelFields, self.network), self.predictor, true.shape)
         carry = run.start(*told)
         last, place = true[:, 0, 0, 0] * 0, (0, 0, 0)
         for i, j, c in np.ndindex(*true.shape[1:]):

@@ -169,7 +169,7 @@ class Task(OnePlayer):
     def sampler(
         self,
         state: State,
-        labels: jax.Array | np.ndarray,
+        labels: jax.Array,
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> Sampler:
@@ -202,9 +202,11 @@ class Task(OnePlayer):
             raise UserError("compress: a grey_value model has no likelihood; train another one.")
 
         def sampler(labels: np.ndarray, exchange: coding.Exchange | None = None) -> coding.Driven:
-            return coding.Driven(**vars(self.sampler(state, labels)), exchange=exchange)
+            told = self.sampler(state, jnp.asarray(labels))
+            return coding.Driven(**vars(told), exchange=exchange)
 
-        chosen = lanes or coding.fitting(sampler(np.zeros(1, np.int32)), self.shape, count)
+        one = np.asarray(self.condition.no_labels(1))
+        chosen = lanes or coding.fitting(sampler(one), self.shape, count)
         return coding.PixelCoder(sampler, self.shape, self.predictor.levels, chosen)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
