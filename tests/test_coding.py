@@ -191,7 +191,7 @@ def test_integer_frequencies_are_all_there_and_near(probabilities, seed):
 
 @pytest.mark.parametrize("bad", [[[0.5, np.nan]], [[0.4, 0.4]], [[1.5, -0.5]]])
 def test_what_is_no_distribution_is_not_coded(bad):
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(UserError, match="do not sum to 1"):
         frequencies.cumulative(np.array(bad, np.float32))
 
 
@@ -372,6 +372,16 @@ def test_a_file_for_another_process_is_refused_in_one_line(small, name):
     with pytest.raises(UserError, match=told) as error:
         made.decompress(b"".join(glz.pack(forged, streams)))
     assert "\n" not in str(error.value)
+
+
+def test_a_forged_header_asks_for_no_memory(small):
+    """Sizes beyond what the file can hold."""
+    made, images, _ = small
+    header, streams = glz.unpack(made.compress(images))
+    for changes in ({"count": 10**15, "chunk": 1}, {"lanes": 10**9}, {"chunk": 10**15}):
+        forged = dataclasses.replace(header, **changes)
+        with pytest.raises(UserError, match="damaged"):
+            made.decompress(b"".join(glz.pack(forged, streams)))
 
 
 def test_a_file_of_other_weights_is_refused(small):

@@ -111,9 +111,8 @@ def decompress(
     if (coder.levels, coder.chunk) != (header.levels, header.chunk):
         raise glz.damaged("its header")
     images = np.zeros((header.count, *header.shape), np.uint8)
-    for place, stream in enumerate(
-        tqdm(streams, unit="stream", disable=None if progress else True)
-    ):
+    watched = tqdm(streams, unit="stream", disable=None if progress else True)
+    for place, stream in enumerate(watched):
         some = slice(place * header.chunk, place * header.chunk + header.counts[place])
         images[some], labels[some] = decode(header, coder, model, stream, labels[some])
     if _sha256(images) != header.pixels:
@@ -200,9 +199,7 @@ def _check_identity(header: Header, model: Model) -> None:
             f" {model.weights} weights, digest {here['model'][:12]}."
         )
     for name in sorted(header.versions.keys() | here["versions"].keys()):
-        there, own = (
-            versions.get(name, "none") for versions in (header.versions, here["versions"])
-        )
+        there, own = header.versions.get(name, "none"), here["versions"].get(name, "none")
         if there != own:
             raise UserError(
                 f"this .glz file was written with {name} {there}, here is {name} {own}: another"
@@ -229,9 +226,8 @@ def _check_levels(images: np.ndarray, levels: int) -> None:
     """Raises UserError for bytes that the levels of the model cannot say."""
     every = jnp.arange(256)
     said = np.asarray(dequantise(quantise(every, levels), levels))
-    lost = np.flatnonzero(
-        (np.bincount(images.ravel(), minlength=256) > 0) & (said != np.arange(256))
-    )
+    found = np.unique(images)
+    lost = found[said[found] != found]
     if len(lost):
         known = np.unique(said)
         names = ", ".join(map(str, known)) if len(known) < 9 else f"{len(known)} of them"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from genlab.errors import UserError
+
 BITS = 24  # a level gets a multiple of 2**-24; 256 levels lose 2e-5 bits of a value
 
 
@@ -11,12 +13,12 @@ def cumulative(probabilities: np.ndarray) -> np.ndarray:
     """f32[N,K] -> u32[N,K+1], the starts of the K intervals of 2**BITS slots, and their end.
 
     Every level gets a slot at least; what rounding leaves over goes to the likeliest, or is taken
-    from it. Raises FloatingPointError for what is no distribution.
+    from it. Raises UserError for what is no distribution.
     """
     total = 1 << BITS
     scaled = probabilities * np.float32(total)  # exact: a power of two
     if not (scaled >= 0).all() or not (np.abs(scaled.sum(1) / total - 1) < 1e-3).all():
-        raise FloatingPointError("the model's probabilities are not finite numbers that sum to 1")
+        raise UserError("this model's probabilities do not sum to 1: take another checkpoint.")
     widths = np.maximum(scaled.astype(np.int32), 1)
     rows = np.arange(len(widths))
     widths[rows, widths.argmax(1)] += (total - widths.sum(1)).astype(np.int32)

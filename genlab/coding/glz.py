@@ -29,6 +29,7 @@ VERSION = 1
 HEAD = struct.Struct("<BHI")
 STREAM = struct.Struct("<III")
 MOST = 2**16  # bytes of a header once inflated
+MOST_LANES = 2**14
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def unpack(data: bytes) -> tuple[Header, list[Stream]]:
     if data[: len(MAGIC)] != MAGIC:
         raise UserError("this is no .glz file: compress writes them.")
     header, head = _header(data)
+    if header.count > header.chunk * len(data):  # before anything is made of that size
+        raise damaged("its header")
     streams, start = [], len(head)
     for place in range(len(header.counts)):
         if len(data) < start + STREAM.size:
@@ -139,7 +142,7 @@ def _header(data: bytes) -> tuple[Header, bytes]:
 def _read(found: dict[str, Any]) -> Header:
     header = Header(**found | {"shape": tuple(found["shape"])})
     numbers = (*header.shape, header.lanes, header.chunk, header.count + 1, header.levels)
-    if not all(isinstance(n, int) and n > 0 for n in numbers):
+    if not all(isinstance(n, int) and n > 0 for n in numbers) or header.lanes > MOST_LANES:
         raise ValueError
     return header
 
