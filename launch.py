@@ -1,8 +1,9 @@
-"""Train, evaluate, sample, summarise, sweep and benchmark: the one command line of genlab.
+"""Train, evaluate, sample, compress, summarise, sweep, benchmark: genlab's one command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
 python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
+python launch.py --workdir=runs/pixelcnn --mode=compress --input=test --output=test.glz
 python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mode=sweep
 """
 
@@ -17,7 +18,7 @@ from ml_collections import ConfigDict
 from genlab import cli, parallel
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-from genlab.modes import benchmark, evaluate, sample, summary, sweep
+from genlab.modes import benchmark, compress, evaluate, sample, summary, sweep
 from genlab.training import loop as train
 from genlab.workdir import lock, paths
 
@@ -41,6 +42,16 @@ def run_sample(config: ConfigDict, workdir: str) -> None:
     sample.sample(config, workdir, FLAGS.output)
 
 
+def run_compress(config: ConfigDict, workdir: str) -> None:
+    """Images to a .glz file."""
+    compress.compress(config, workdir, FLAGS.input, FLAGS.output, FLAGS.verify)
+
+
+def run_decompress(config: ConfigDict, workdir: str) -> None:
+    """A .glz file to images."""
+    compress.decompress(config, workdir, FLAGS.input, FLAGS.output)
+
+
 MODES = {
     "train": train.train,
     "eval": run_eval,
@@ -48,12 +59,18 @@ MODES = {
     "summary": summary.summary,
     "sweep": run_sweep,
     "benchmark": benchmark.benchmark,
+    "compress": run_compress,
+    "decompress": run_decompress,
 }
-NEED_A_WORKDIR = ("train", "eval", "sample", "sweep")
+NEED_A_WORKDIR = ("train", "eval", "sample", "sweep", "compress", "decompress")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
-flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir.")
+flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir; a .glz.")
+flags.DEFINE_string(
+    "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
+)
+flags.DEFINE_bool("verify", True, "Whether compress decodes what it has coded, and compares.")
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
 flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from genlab.coding.contract import Compresses
 from genlab.state import State
 from genlab.updates import Batch
 
@@ -122,4 +123,5 @@ CAPABILITIES: dict[str, type] = {
     "score": Scores,
     "classify": Classifies,
     "features": Classifies,
+    "coder": Compresses,
 }

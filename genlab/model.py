@@ -17,6 +17,7 @@ from tqdm import tqdm
 from genlab import parallel
 from genlab import task as tasks
 from genlab.capabilities import CAPABILITIES, Completes, Decodes
+from genlab.coding import codec
 from genlab.condition import Spec
 from genlab.data import gate
 from genlab.errors import UserError
@@ -183,6 +184,25 @@ class Model:
     def score(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """u8[N,H,W,C] -> f32[N]: how badly the model explains each image, in the task's unit."""
         return self.apply("score", images, labels)
+
+    def compress(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        store_labels: bool = True,
+        verify: bool = True,
+        progress: bool = False,
+    ) -> bytes:
+        """u8[N,H,W,C] -> a `.glz` file, from which this model has them back: see
+        `genlab.coding.codec`."""
+        told = images, labels, store_labels, verify
+        return b"".join(codec.compress(self, *told, progress=progress))
+
+    def decompress(
+        self, data: bytes, labels: np.ndarray | None = None, progress: bool = False
+    ) -> np.ndarray:
+        """A `.glz` file -> u8[N,H,W,C]. labels: i32[N], if they were not stored."""
+        return codec.decompress(self, data, labels, progress)[0]
 
     def apply(
         self,

@@ -22,6 +22,7 @@ class Categorical:
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
         """f32[...,levels], i32[...] -> f32[...], nats."""
+        values = jnp.broadcast_to(values, params.shape[:-1])
         chosen = jnp.take_along_axis(params, values[..., None], axis=-1)[..., 0]
         return chosen - jax.nn.logsumexp(params, axis=-1)
 

@@ -26,6 +26,9 @@ class Outputs(Protocol):
     def estimate(self) -> str:
         """What its log-likelihood is: "exact", a "bound", or "none" for one that has none."""
 
+    def __hash__(self) -> int:
+        """Compiled programs are kept by it."""
+
 
 @runtime_checkable
 class Likelihood(Outputs, Protocol):
@@ -62,3 +65,6 @@ class ImageLikelihood(Likelihood, Protocol):
 
     def draw(self, key: jax.Array, params: jax.Array) -> jax.Array:
         """f32[...,outputs] -> i32[...], a level each."""
+
+    def logits(self, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> f32[...,levels], unnormalised log probabilities of the levels."""

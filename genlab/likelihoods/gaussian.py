@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ class Gaussian:
         """f32[...,outputs] -> i32[...], a level each."""
         x = params[..., 0] + self._scale(params) * jax.random.normal(key, params.shape[:-1])
         return jnp.clip(jnp.floor(x * self.levels), 0, self.levels - 1).astype(jnp.int32)
+
+    def logits(self, params: jax.Array) -> jax.Array:
+        """f32[...,outputs] -> f32[...,levels], log masses of the levels' bins, the first and last
+        open. Dequantised levels have at most this likelihood (Theis et al., section 3.1)."""
+        edges = jnp.arange(1, self.levels) / self.levels
+        x = (edges - params[..., :1]) / jnp.expand_dims(self._scale(params), -1)
+        below = jnp.pad(ndtr(x), [(0, 0)] * (x.ndim - 1) + [(1, 1)], constant_values=(0, 1))
+        return jnp.log(jnp.maximum(jnp.diff(below), jnp.finfo(below.dtype).tiny))
 
     def _scale(self, params: jax.Array) -> jax.Array:
         if self.deviation:

@@ -69,6 +69,11 @@ class Logistic:
         levels = jnp.round((x + 1.0) * ((self.levels - 1) / 2.0))
         return jnp.clip(levels, 0, self.levels - 1).astype(jnp.int32)
 
+    def logits(self, params: jax.Array) -> jax.Array:
+        """f32[...,2] -> f32[...,levels], log probabilities."""
+        mean, log_scale = params[..., :1], params[..., 1:]
+        return log_bin(jnp.arange(self.levels), mean, log_scale, self.levels)
+
 
 @dataclass(frozen=True)
 class LogisticMixture:

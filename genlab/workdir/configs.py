@@ -88,6 +88,8 @@ READ_BY = {
         "data.resident_mb",
     ),
     "sample": ("eval.step", "eval.weights", "sample.", "parallel"),
+    "compress": ("eval.step", "eval.weights", "sample.batch_size", "parallel", "data."),
+    "decompress": ("eval.step", "eval.weights", "parallel"),
 }
 
 

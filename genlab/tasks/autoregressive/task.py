@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from genlab import optim, parallel
+from genlab.coding.contract import ImageCoder
 from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
 from genlab.errors import UserError
 from genlab.likelihoods import choose
@@ -23,7 +24,7 @@ from genlab.nn.apply import outputs_of
 from genlab.nn.pixel import PixelNetwork
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer
-from genlab.tasks.autoregressive import defaults, pictures
+from genlab.tasks.autoregressive import coding, defaults, pictures
 from genlab.tasks.autoregressive.sampling import METHODS, Sampler
 from genlab.updates import Batch, Metrics
 
@@ -194,6 +195,19 @@ class Task(OnePlayer):
         """See `genlab.task.Completes`."""
         both = (np.asarray(quantise(x, self.predictor.levels)) for x in (first, second))
         return self.sampler(state, labels).differences(keys, *both)
+
+    def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
+        """See `genlab.coding.contract.Compresses`."""
+        if isinstance(self.predictor, GreyValue):
+            raise UserError("compress: a grey_value model has no likelihood; train another one.")
+
+        def sampler(labels: np.ndarray, exchange: coding.Exchange | None = None) -> coding.Driven:
+            told = self.sampler(state, jnp.asarray(labels))
+            return coding.Driven(**vars(told), exchange=exchange)
+
+        one = np.asarray(self.condition.no_labels(1))
+        chosen = lanes or coding.fitting(sampler(one), self.shape, count)
+        return coding.PixelCoder(sampler, self.shape, self.predictor.levels, chosen)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""

@@ -18,17 +18,20 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from genlab import noise, optim
+from genlab.coding.contract import ImageCoder
 from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
 from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import ImageLikelihood
+from genlab.likelihoods.gaussian import Gaussian
+from genlab.likelihoods.levels import quantise
 from genlab.nn import build
 from genlab.nn.apply import outputs_of
 from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer, Restore
-from genlab.tasks.vae import bounds, defaults
+from genlab.tasks.vae import bounds, coding, defaults
 from genlab.updates import Batch, Metrics
 
 if TYPE_CHECKING:
@@ -244,6 +247,26 @@ class Task(OnePlayer):
             return self.likelihood.draw(jax.random.fold_in(key, 1), params)
 
         return self._bytes(jax.vmap(levels)(keys, params))
+
+    def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
+        """See `genlab.coding.contract.Compresses`."""
+        return coding.coder(self, state.params[PLAYER], count, lanes)
+
+    def coded_posterior(
+        self, params: Tree, images: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """u8[B,H,W,C], i32[B] -> mean and deviation f32[B,d] of the posterior that images are coded
+        by: of the levels, not of noise between them."""
+        values = quantise(images, self.likelihood.levels)
+        if isinstance(self.likelihood, Gaussian):
+            values = (values + 0.5) / self.likelihood.levels
+        mean, log_variance = self._posterior(params, values, self.condition.vector(labels))
+        return mean, jnp.exp(0.5 * log_variance)
+
+    def coded_pixels(self, params: Tree, z: jax.Array, labels: jax.Array) -> jax.Array:
+        """f32[B,d], i32[B] -> f32[B,H,W,C,levels], probabilities."""
+        outputs = self._decode(params, z, self.condition.vector(labels))
+        return jax.nn.softmax(self.likelihood.logits(outputs))
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
         """See `genlab.task.Task`."""
