@@ -41,11 +41,10 @@ def model(config: ConfigDict, channels: int, classes: int = 0, size: int = 6) ->
     configs.complete(config)
     spec = task.Spec((size, size, channels), tuple(f"class{i}" for i in range(classes)))
     made = task.load(config, spec)
-    state = made.init(jax.random.key(0), {"image": jnp.zeros((1, *spec.shape), jnp.uint8)})
-    leaves, tree = jax.tree.flatten(state.params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    noisy = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
-    state = state.replace(params=jax.tree.unflatten(tree, noisy))
+    batch = {"image": jax.ShapeDtypeStruct((1, *spec.shape), jnp.uint8)}
+    shapes = jax.eval_shape(lambda b: made.init(jax.random.key(0), b), batch)
+    rng = np.random.default_rng(1)
+    state = jax.tree.map(lambda x: jnp.asarray(0.3 * rng.normal(size=x.shape), x.dtype), shapes)
     return Model(config.lock(), 7, "raw", made, spec, state, "")
 
 
