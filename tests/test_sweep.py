@@ -9,7 +9,7 @@ import pytest
 
 from genlab.errors import RunStopped, UserError
 from genlab.modes import evaluate as modes
-from genlab.modes import sweep
+from genlab.modes import points, sweep
 from genlab.pictures import figures
 from genlab.training import loop as train
 from genlab.workdir import lines as json_lines
@@ -125,7 +125,7 @@ def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
 )
 def test_an_experiment_that_makes_no_sense_is_one_line(added, told):
     with pytest.raises(UserError, match=told):
-        sweep.points(lambda add: [add(point) for point in added])
+        points.points(lambda add: [add(point) for point in added])
 
 
 @pytest.mark.parametrize(
