@@ -105,6 +105,11 @@ def test_training_starts_from_an_entry(zoo, tmp_path):
         (lambda: genlab.restore("pretrained:tiny0", step=3), "step 3 asked for; it is of step 6"),
         (lambda: genlab.restore("pretrained:tiny0", weights="raw"), "raw weights asked for"),
         (lambda: add.add("x", "No Name", "", ""), "small letters"),
+        (
+            lambda: add.add("pretrained:tiny0", "x", "", "", evaluated="no"),
+            "no evaluation of step 6",
+        ),
+        (lambda: add.add("pretrained:tiny0", "x", "", "", metric="nl"), "Did you mean 'nll'"),
     ],
 )
 def test_what_is_not_there_is_one_line(zoo, act, told):

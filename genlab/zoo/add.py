@@ -3,7 +3,9 @@
 python -m genlab.zoo.add <workdir> <name> --what="..." --time="..."
 python -m genlab.zoo.add mixture:pretrained:a,pretrained:b <name> --what="..."
 
-The run is evaluated here and now, by this code; what the entry says was measured by that.
+The run is evaluated here and now, by this code, as its config says. An evaluation that asks for
+more (a classifier, more draws of a bound) is one of `--mode=eval --output=<folder>`, handed over by
+--evaluated=<folder>; --metric then names its number.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ml_collections import ConfigDict
 
 from genlab import cli
 from genlab.data import splits
-from genlab.errors import UserError
+from genlab.errors import UserError, hint
 from genlab.model import Model, restore
 from genlab.modes import evaluate
 from genlab.pictures import files
@@ -27,13 +29,23 @@ from genlab.zoo import cards, check, entries
 SMALL = 1e6  # bytes: what an entry should stay below
 
 
-def add(place: str, name: str, what: str, time: str, step: str = "latest") -> None:
+def add(
+    place: str,
+    name: str,
+    what: str,
+    time: str,
+    step: str = "latest",
+    evaluated: str = "",
+    metric: str = "",
+) -> None:
     """Writes genlab/zoo/models/<name>, docs/zoo.md and its picture.
 
     Args:
       place: a workdir, or a mixture of pretrained models.
       what: the model in a sentence.
       time: hardware and time of its training.
+      evaluated: a folder whose eval.jsonl ends with the evaluation to show; "" evaluates here.
+      metric: the number of its card; "" is the task's headline.
 
     Raises: UserError for a name that no folder should have, or members that are not in the zoo.
     """
@@ -43,10 +55,15 @@ def add(place: str, name: str, what: str, time: str, step: str = "latest") -> No
     config, folder = model.config, places.ENTRIES / name
     sets = splits.load(config.data)
     split = evaluate.fitting(sets.test, model)
-    about = _about(model, config, what, time) | {
-        "evaluation": evaluate.measure(model, sets, split, config).line()
-    }
-    about["evaluation"].pop("values", None)  # of a workdir, which an entry is not
+    if evaluated:
+        line = _line(evaluated, model)
+    else:
+        line = evaluate.measure(model, sets, split, config).line()
+    line.pop("values", None)  # of a workdir, which an entry is not
+    about = _about(model, config, what, time, metric or model.task.headline)
+    about |= {"evaluation": line}
+    if about["headline"] not in line:
+        raise UserError(f"--metric={metric}: the evaluation has none.{hint(metric, line)}")
     images, about["samples"] = check.sampled(model)
     state = None if places.is_mixture(place) else model.state
     entries.write(folder, configs.to_json(_portable(config)), about, state)
@@ -59,8 +76,16 @@ def add(place: str, name: str, what: str, time: str, step: str = "latest") -> No
     _tell(entries.read(name))
 
 
-def _about(model: Model, config: ConfigDict, what: str, time: str) -> dict[str, Any]:
-    metric, sizes = model.task.headline, runs.counts(model.state.params, {})
+def _line(evaluated: str, model: Model) -> dict[str, Any]:
+    """The last evaluation of a folder. Raises UserError if it is not of the model's step."""
+    found = lines.read_lines(paths.of(evaluated) / "eval.jsonl")
+    if not found or found[-1]["step"] != model.step:
+        raise UserError(f"--evaluated={evaluated}: no evaluation of step {model.step} there.")
+    return found[-1]
+
+
+def _about(model: Model, config: ConfigDict, what: str, time: str, metric: str) -> dict[str, Any]:
+    sizes = runs.counts(model.state.params, {})
     return {
         "what": what,
         "time": time,
@@ -117,13 +142,14 @@ def _tell(entry: entries.Entry) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workdir")
+    parser.add_argument("place", metavar="workdir")
     parser.add_argument("name")
     parser.add_argument("--what", required=True, help="the model in a sentence")
     parser.add_argument("--time", default="", help="hardware and time of its training")
     parser.add_argument("--step", default="latest", help="latest, best or a number")
-    given = parser.parse_args()
-    cli.in_one_line(lambda: add(given.workdir, given.name, given.what, given.time, given.step))
+    parser.add_argument("--evaluated", default="", help="a folder with its eval.jsonl")
+    parser.add_argument("--metric", default="", help="the number of its card")
+    cli.in_one_line(lambda: add(**vars(parser.parse_args())))
 
 
 if __name__ == "__main__":
