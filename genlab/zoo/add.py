@@ -72,7 +72,7 @@ def add(
     if cards.DOCS.exists():
         if images is not None:
             files.save_grid(paths.of(cards.DOCS / cards.FIGURES / f"{name}.png"), images)
-        (cards.DOCS / "zoo.md").write_text(cards.page())
+        (cards.DOCS / "zoo.md").write_text(cards.page(cards.DOCS))
     _tell(entries.read(name))
 
 

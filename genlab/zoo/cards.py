@@ -55,7 +55,7 @@ def card(entry: Entry, picture: bool) -> str:
     return f"## {entry.name}\n\n{about['what']}\n\n" + "\n".join(lines) + "\n" + image
 
 
-def page(docs: Path = DOCS) -> str:
+def page(docs: Path) -> str:
     """The whole page."""
     every = entries.every()
     rows = [f"| [{e.name}](#{e.name}) | {e.number} | {e.size / 1e6:.2f} MB |" for e in every]
@@ -64,4 +64,4 @@ def page(docs: Path = DOCS) -> str:
 
 
 if __name__ == "__main__":
-    (DOCS / "zoo.md").write_text(page())
+    (DOCS / "zoo.md").write_text(page(DOCS))
