@@ -143,6 +143,7 @@ def test_a_mixture_is_a_model_like_any_other(runs, tmp_path):
     members = [m.rsplit(":", 1) for m in model.task.members]
     each = np.stack([genlab.restore(*member).log_prob(images) for member in members])
     assert (logp >= each.min(0) - 1e-3).all()
+    np.testing.assert_array_equal(model.decompress(model.compress(images)), images)
     place = places.MIXTURE + ",".join(named)
     evaluate.evaluate_run(model.config, place, str(tmp_path))
     line = json.loads((tmp_path / "eval.jsonl").read_text())

@@ -50,8 +50,9 @@ class Symmetry:
         return x[:, :, ::-1] if self.mirrored else x
 
 
+IDENTITY = Symmetry()
 SYMMETRIES = {
-    "identity": Symmetry(),
+    "identity": IDENTITY,
     "flip_horizontal": Symmetry(mirrored=True),
     "flip_vertical": Symmetry(upside_down=True),
     "rotate180": Symmetry(upside_down=True, mirrored=True),

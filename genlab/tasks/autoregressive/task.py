@@ -249,7 +249,8 @@ class Task(OnePlayer):
 
         one = np.asarray(self.condition.no_labels(1))
         chosen = lanes or coding.fitting(sampler(one), self.shape, count)
-        return coding.PixelCoder(sampler, self.shape, self.predictor.levels, chosen)
+        levels, symmetry = self.predictor.levels, self.orders.symmetry
+        return coding.PixelCoder(sampler, self.shape, levels, chosen, symmetry=symmetry)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it, by the usual
