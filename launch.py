@@ -1,9 +1,12 @@
-"""Train, evaluate, sample, compress, summarise, sweep, benchmark: genlab's one command line.
+"""Train, evaluate, compare, sample, compress, summarise, sweep, benchmark: genlab's command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
 python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
 python launch.py --workdir=runs/pixelcnn --mode=compress --input=test --output=test.glz
+python launch.py --workdir=runs/a --against=runs/b --mode=compare
+python launch.py --pretrained=NAME --mode=sample
+python launch.py --mixture=runs/a,runs/b:500 --mode=eval
 python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mode=sweep
 """
 
@@ -18,7 +21,7 @@ from ml_collections import ConfigDict
 from genlab import cli, parallel
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-from genlab.modes import benchmark, compress, evaluate, sample, summary, sweep
+from genlab.modes import benchmark, compare, compress, evaluate, points, sample, summary, sweep
 from genlab.training import loop as train
 from genlab.workdir import lock, paths
 
@@ -26,10 +29,10 @@ from genlab.workdir import lock, paths
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
     add_to, metrics = cli.load_sweep(FLAGS.config_file)
-    folder, points = paths.of(workdir), sweep.points(add_to)
+    folder, runs = paths.of(workdir), points.points(add_to)
     paths.make_folder(folder)
     with lock.held(folder):
-        sweep.sweep(config, workdir, points, metrics)
+        sweep.sweep(config, workdir, runs, metrics)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:
@@ -52,9 +55,15 @@ def run_decompress(config: ConfigDict, workdir: str) -> None:
     compress.decompress(config, workdir, FLAGS.input, FLAGS.output)
 
 
+def run_compare(config: ConfigDict, workdir: str) -> None:
+    """The metrics of two evaluated runs on the same images, pair by pair."""
+    compare.compare(workdir, FLAGS.against)
+
+
 MODES = {
     "train": train.train,
     "eval": run_eval,
+    "compare": run_compare,
     "sample": run_sample,
     "summary": summary.summary,
     "sweep": run_sweep,
@@ -62,10 +71,15 @@ MODES = {
     "compress": run_compress,
     "decompress": run_decompress,
 }
-NEED_A_WORKDIR = ("train", "eval", "sample", "sweep", "compress", "decompress")
+NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress")
+OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress")
+OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
+flags.DEFINE_string("pretrained", "", "A model that comes with genlab, in a workdir's stead.")
+flags.DEFINE_string("mixture", "", "Workdirs whose probabilities are averaged: a,b:step,...")
+flags.DEFINE_string("against", "", "The evaluated workdir that compare compares with.")
 flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir; a .glz.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
@@ -98,6 +112,7 @@ def main(_: Sequence[str]) -> None:
         cli.choice("mode", FLAGS.mode, MODES)
         if FLAGS.mode in NEED_A_WORKDIR and not FLAGS.workdir:
             raise UserError(f"--mode={FLAGS.mode} needs --workdir.")
+        cli.trained(FLAGS.mode, FLAGS.workdir, OF_A_PRETRAINED, OF_A_MIXTURE)
         parallel.keep_freed_memory()
         compilation_cache.start(FLAGS.compilation_cache)
         if FLAGS.requeue:

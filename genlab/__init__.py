@@ -3,6 +3,8 @@
 The public interface for scripts; all else may move:
 
     restore(workdir, step="latest", weights="ema") -> Model
+    mixture(["runs/a", "runs/b:500"]) -> Model    the mean of probabilities at each pixel
+    pretrained("name") -> Model, pretrained() -> what there is
     Model.sample, complete, log_prob, encode, decode, reconstruct, denoise, score
     Model.config, step, task, spec, state, classes
     UserError    what is wrong with an input, in one line
@@ -10,6 +12,7 @@ The public interface for scripts; all else may move:
 
 from genlab.errors import UserError
 from genlab.model import Model, restore
+from genlab.named import mixture, pretrained
 from genlab.version import __version__
 
-__all__ = ["Model", "UserError", "restore", "__version__"]
+__all__ = ["Model", "UserError", "mixture", "pretrained", "restore", "__version__"]

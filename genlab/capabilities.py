@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -40,8 +40,10 @@ class Completes(Protocol):
         known: jax.Array,
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
+        order: str | None = None,
     ) -> jax.Array:
-        """key[B], i32[B], u8[B,H,W,C], bool[B,H,W,C] -> u8[B,H,W,C]."""
+        """key[B], i32[B], u8[B,H,W,C], bool[B,H,W,C] -> u8[B,H,W,C]; order: of the pixels, by
+        default one that the family chooses."""
 
     def differences(
         self,
@@ -61,6 +63,17 @@ class HasLogProb(Protocol):
 
     def log_prob(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> f32[B], nats per image."""
+
+
+@runtime_checkable
+class Mixes(Protocol):
+    """Can be one with other models of its family."""
+
+    def mix(self, models: dict[str, tuple[Any, State]]) -> tuple[Any, State]:
+        """{name: (task, state)}, this one's among them -> the task and state of all together.
+
+        Raises: UserError for models that do not fit together.
+        """
 
 
 @runtime_checkable
@@ -116,6 +129,7 @@ CAPABILITIES: dict[str, type] = {
     "sample": Samples,
     "complete": Completes,
     "log_prob": HasLogProb,
+    "mix": Mixes,
     "encode": Encodes,
     "reconstruct": Encodes,
     "decode": Decodes,

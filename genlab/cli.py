@@ -15,6 +15,7 @@ from ml_collections import ConfigDict, config_flags
 from genlab import config as configs
 from genlab.errors import UserError, hint, log
 from genlab.workdir import configs as run_configs
+from genlab.workdir import places
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -33,10 +34,12 @@ def _parse(argv: list[str]) -> list[str]:
     if any(arg.lstrip("-") in ("help", "helpfull", "helpshort") for arg in argv[1:]):
         return flags.FLAGS(argv)
     file, argv = _take(argv, "config")
-    workdir, _ = _take(argv, "workdir")
-    if not file and not workdir:
-        raise UserError("give --config=configs/<name>.py, or --workdir of a trained run.")
-    config = configs.load(file) if file else run_configs.read(workdir)
+    place = _place(argv)
+    if not file and not place:
+        raise UserError(
+            "give --config=configs/<name>.py, --workdir of a trained run, or --pretrained=NAME."
+        )
+    config = configs.load(file) if file else run_configs.read(place)
     argv = [_spelled_today(arg) for arg in argv]
     for key, value in _overrides(argv):
         configs.choose(config, key, value)
@@ -50,10 +53,21 @@ def _parse(argv: list[str]) -> list[str]:
         raise UserError(" ".join(str(error).split()).removeprefix("flag --")) from None
     if rest[1:]:
         raise UserError(f"{rest[1]!r} is not a flag; flags are --name=value.")
-    flags.FLAGS["config_file"].value = file
+    flags.FLAGS["config_file"].value, flags.FLAGS["workdir"].value = file, place
     configs.complete(flags.FLAGS.config)  # spells what was overridden as today
     configs.check_values(flags.FLAGS.config)
     return rest
+
+
+def _place(argv: list[str]) -> str:
+    """The model that --workdir, --pretrained or --mixture names, as `restore` takes it."""
+    prefixes = {"workdir": "", "pretrained": places.PRETRAINED, "mixture": places.MIXTURE}
+    given = {name: _take(argv, name)[0] for name in prefixes}
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        both = " and ".join(f"--{name}" for name in named)
+        raise UserError(f"{both}: give one of them; --output says where to write.")
+    return "".join(prefixes[name] + given[name] for name in named)
 
 
 def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:
@@ -134,6 +148,15 @@ def _fail(text: str, code: int) -> None:
     if text:
         print(f"launch.py: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def trained(mode: str, workdir: str, of_one: Sequence[str], of_several: Sequence[str]) -> None:
+    """Raises UserError for a mode that does not take a pretrained model, or a mixture."""
+    if not (places.is_pretrained(workdir) or places.is_mixture(workdir)):
+        return
+    modes = of_several if places.is_mixture(workdir) else of_one
+    if mode not in modes:
+        raise UserError(f"--mode={mode} takes no {workdir}; it is for {', '.join(modes)}.")
 
 
 def choice(flag: str, value: str, known: Iterable[str]) -> None:

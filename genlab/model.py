@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,25 +11,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
-from genlab import parallel
+from genlab import programs
 from genlab import task as tasks
-from genlab.capabilities import CAPABILITIES, Completes, Decodes
+from genlab.capabilities import CAPABILITIES, Completes, Decodes, Mixes
 from genlab.coding import codec
 from genlab.condition import Spec
 from genlab.data import gate
 from genlab.errors import UserError
+from genlab.programs import Chunk
 from genlab.state import State
 from genlab.task import Task
-from genlab.workdir import configs
+from genlab.workdir import configs, places
 from genlab.workdir.checkpoint import Checkpoints, digest
+from genlab.zoo import entries
 
 
 def restore(workdir: str, step: str | int = "latest", weights: str = "ema") -> Model:
     """The model that a run has trained; needs nothing but its workdir.
 
     Args:
+      workdir: or pretrained:NAME, or a mixture, see `genlab/workdir/places.py`.
       step: "latest", "best" (by config.train.best_metric) or the number of a kept checkpoint.
       weights: "ema" (averaged where the run keeps an average) or "raw".
 
@@ -51,7 +52,28 @@ def restore_for(config: ConfigDict, workdir: str, mode: str) -> Model:
     return _restored(config, workdir, config.eval.step, config.eval.weights)
 
 
+def _mixed(config: ConfigDict, place: str, step: str | int, weights: str) -> Model:
+    """The model of a mixture; its config is that of the first member."""
+    models = [restore(name, own or step, weights) for name, own in places.members(place)]
+    first = models[0]
+    first.compiled("mix")  # says which families mix
+    assert isinstance(first.task, Mixes)
+    names = [m.workdir if places.is_pretrained(m.workdir) else f"{m.workdir}:{m.step}"
+             for m in models]  # fmt: skip
+    if len(set(names)) < len(names):
+        raise UserError(f"mixture: {', '.join(names)}: take each model once.")
+    parts = {name: (m.task, m.state) for name, m in zip(names, models, strict=True)}
+    task, state = first.task.mix(parts)
+    used = " ".join(dict.fromkeys(m.weights for m in models))
+    place = places.MIXTURE + ",".join(names)
+    return Model(config, first.step, used, task, first.spec, state, place)
+
+
 def _restored(config: ConfigDict, workdir: str, step: str | int, weights: str) -> Model:
+    if places.is_mixture(workdir):
+        return _mixed(config, workdir, step, weights)
+    if places.is_pretrained(workdir):
+        return _pretrained(config, workdir, step, weights)
     checkpoints = Checkpoints(workdir, config.train.best_metric, config.train.best_mode)
     try:
         chosen = checkpoints.choose(step)
@@ -65,6 +87,22 @@ def _restored(config: ConfigDict, workdir: str, step: str | int, weights: str) -
     used = weights if state.ema else "raw"
     state = jax.tree.map(jnp.asarray, state.with_weights(used))
     return Model(config, chosen, used, task, spec, state, workdir)
+
+
+def _pretrained(config: ConfigDict, place: str, step: str | int, weights: str) -> Model:
+    entry = entries.read(place.removeprefix(places.PRETRAINED))
+    if entry.members:
+        named = places.MIXTURE + ",".join(f"{places.PRETRAINED}{name}" for name in entry.members)
+        return dataclasses.replace(_mixed(config, named, step, weights), workdir=place)
+    about = entry.about
+    if str(step) not in ("latest", "best", str(about["step"])):
+        raise UserError(f"{place}: step {step} asked for; it is of step {about['step']}.")
+    if weights not in ("ema", about["weights"]):
+        raise UserError(f"{place}: {weights} weights asked for; it holds the averaged ones alone.")
+    spec = Spec(*(tuple(about[name]) for name in ("shape", "classes", "attributes")))
+    task = tasks.load(config, spec)
+    state = jax.tree.map(jnp.asarray, entry.state(tasks.abstract_state(task, spec)))
+    return Model(config, about["step"], about["weights"], task, spec, state, place)
 
 
 def _restore_same(workdir: str, step: int, weights: str, config: str, sha256: str) -> Model:
@@ -140,10 +178,15 @@ class Model:
         temperature: float | None = None,
         labels: np.ndarray | None = None,
         progress: bool = False,
+        order: str | None = None,
     ) -> np.ndarray:
-        """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew."""
+        """u8[N,H,W,C] with the pixels outside `known` (bool, same shape) drawn anew.
+
+        order: one of `config.autoregressive.orders`; by default the identity, and for an image of
+          which nothing is known one drawn by its key.
+        """
         method = method or self.config.sample.method
-        run = self.compiled("complete", method)
+        run = self.compiled("complete", method, **({"order": order} if order else {}))
         self.task.check_sample(self.state, method)
         images = gate.images(images, self.spec.shape)
         known = gate.known(known, images.shape)
@@ -239,7 +282,7 @@ class Model:
             raise UserError(
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
-        return _compile(self.task, capability, method, tuple(options.items()))
+        return programs.compiled(self.task, capability, method, tuple(options.items()))
 
     def _each_in_turn(self, count: int) -> np.ndarray:
         """i32[count], all classes in turn; of attributes bool[count,K], one at a time."""
@@ -272,43 +315,6 @@ class Model:
         return self._in_chunks(chunk, arrays, progress)
 
     def _in_chunks(
-        self,
-        run: Callable[[int, list[np.ndarray]], jax.Array],
-        arrays: tuple[np.ndarray, ...],
-        progress: bool = False,
+        self, run: Chunk, arrays: tuple[np.ndarray, ...], progress: bool = False
     ) -> np.ndarray:
-        """Runs a program on `sample.batch_size` rows of the arrays at a time, the last padded.
-
-        All counts use one shape, because another shape may round differently, and so draw another
-        image.
-        """
-        size, count = self.config.sample.batch_size, len(arrays[0])
-        if not count:  # the shape of what nothing gives
-            rows = [np.zeros((size, *x.shape[1:]), x.dtype) for x in arrays]
-            nothing = jax.eval_shape(functools.partial(run, 0), rows)
-            return np.zeros((0, *nothing.shape[1:]), nothing.dtype)
-        results = []
-        for start in tqdm(range(0, count, size), unit="batch", disable=None if progress else True):
-            rows = [_pad(x[start : start + size], size) for x in arrays]
-            results.append(np.asarray(run(start, rows)))
-        return np.concatenate(results)[:count]
-
-
-@functools.lru_cache(maxsize=32)
-def _compile(
-    task: Task, capability: str, method: str | None, options: tuple[tuple[str, Any], ...]
-) -> Callable[..., Any]:
-    call = functools.partial(getattr(task, capability), **dict(options))
-    if method is None:
-        return parallel.on_one_device(call)
-
-    def with_method(state: State, keys: jax.Array, *rest: jax.Array) -> jax.Array:
-        *arrays, temperature = rest
-        return call(state, keys, *arrays, method=method, temperature=temperature)
-
-    return parallel.on_one_device(with_method)
-
-
-def _pad(rows: np.ndarray, size: int) -> np.ndarray:
-    """[N,...] -> [size,...], the last one repeated."""
-    return rows[np.minimum(np.arange(size), len(rows) - 1)]
+        return programs.in_chunks(run, arrays, self.config.sample.batch_size, progress)

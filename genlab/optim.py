@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 from ml_collections import ConfigDict
@@ -15,6 +17,7 @@ from ml_collections import ConfigDict
 from genlab.errors import UserError, hint
 from genlab.sections.fields import Field, Natural, NonNegative, Rate, Share, check, fields_of
 from genlab.sections.shared import AveragedOptim
+from genlab.state import Tree
 
 # Kinds of Optax's parameters: by the names that its optimizers share, else by type.
 KINDS: dict[str, Any] = {
@@ -47,12 +50,14 @@ def schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), body], [warmup])
 
 
-def _factory(name: str, path: str) -> Callable[..., optax.GradientTransformation]:
-    check(f"{path}.name", name, str)
+def _factory(
+    name: str, path: str, key: str = "name"
+) -> Callable[..., optax.GradientTransformation]:
+    check(f"{path}.{key}", name, str)
     found = getattr(optax, name, None) or getattr(optax.contrib, name, None)
     known = inspect.signature(found).parameters if isinstance(found, FUNCTIONS) else {}
     if found is None or "learning_rate" not in known:
-        raise UserError(f"{path}.name: Optax has no optimizer {name!r}; try 'adam'.")
+        raise UserError(f"{path}.{key}: Optax has no optimizer {name!r}; try 'adam'.")
     return found
 
 
@@ -71,18 +76,67 @@ def parameters(name: str, path: str) -> dict[str, Field]:
     return found
 
 
-def make(config: ConfigDict, steps: int, path: str = "optim") -> optax.GradientTransformation:
+def make(
+    config: ConfigDict, steps: int, path: str = "optim", outer: Iterable[str] | None = None
+) -> optax.GradientTransformation:
     """The optimizer of a section: global-norm clipping, then the Optax optimizer of that name.
 
     Keys that are not ours (b1, eps, momentum, weight_decay, ...) go to the Optax function, which
-    may also be one of `optax.contrib` (muon).
+    may also be one of `optax.contrib` (muon). With `outer`, the hidden matrices alone go by it.
+
+    Args:
+      outer: paths of the first layer and the head among the parameters; None where a network does
+        not say them, and `config.outer` is refused.
     """
+    rate = schedule(config, steps)
+    optimizer = _decayed(_named(config, rate, path), config, rate)
+    if config.outer:
+        if outer is None:
+            raise UserError(f"{path}.outer={config.outer}: only networks of pixels say which layers"
+                            " are the first and the head.")  # fmt: skip
+        own = schedule(_with_rate(config, config.outer_rate), steps)
+        rest = _decayed(_factory(config.outer, path, "outer")(learning_rate=own), config, own)
+        optimizer = optax.partition({"hidden": optimizer, "outer": rest}, _groups(tuple(outer)))
+    if config.clip_norm:
+        return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+    return optimizer
+
+
+def _named(config: ConfigDict, rate: optax.Schedule, path: str) -> optax.GradientTransformation:
     factory = _factory(config.name, path)
     known = inspect.signature(factory).parameters
     extra = {key: value for key, value in config.items() if key not in fields_of(AveragedOptim)}
     for key in extra.keys() - known.keys():
         raise UserError(f"{path}.{key}: optax.{config.name} has none.{hint(key, known)}")
-    optimizer = factory(learning_rate=schedule(config, steps), **extra)
-    if config.clip_norm:
-        return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
-    return optimizer
+    return factory(learning_rate=rate, **extra)
+
+
+def _with_rate(config: ConfigDict, rate: float) -> ConfigDict:
+    return ConfigDict({**config, "learning_rate": rate})
+
+
+def _decayed(
+    optimizer: optax.GradientTransformation, config: ConfigDict, rate: optax.Schedule
+) -> optax.GradientTransformation:
+    """Also takes `matrix_decay` times the learning rate off every matrix (Loshchilov and Hutter,
+    arXiv 1711.05101: not through the gradient)."""
+    if not config.matrix_decay:
+        return optimizer
+    amount = lambda step: -config.matrix_decay * rate(step)  # noqa: E731
+    return optax.chain(optimizer, optax.add_decayed_weights(amount, _matrices))
+
+
+def _matrices(params: Tree) -> Tree:
+    return jax.tree.map(lambda x: jnp.ndim(x) >= 2, params)
+
+
+def _groups(outer: tuple[str, ...]) -> Callable[[Tree], Tree]:
+    """Parameters -> "hidden" for matrices within, "outer" for vectors and what lies at a path of
+    `outer`, such as "small/MaskedConv_0"."""
+
+    def group(path: tuple[Any, ...], x: Any) -> str:
+        place = "/".join(str(key.key) for key in path) + "/"
+        ends = any(place.startswith(f"{each}/") for each in outer)
+        return "outer" if ends or jnp.ndim(x) < 2 else "hidden"
+
+    return lambda params: jax.tree_util.tree_map_with_path(group, params)

@@ -1,4 +1,4 @@
-"""Trains a tiny model for ten steps and prints its devices as JSON: run by test_parallel."""
+"""Trains a tiny model for ten steps, evaluates it and prints its devices: run by test_parallel."""
 
 import json
 
@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from genlab import config as configs
 from genlab.hosts import join, place
+from genlab.modes import evaluate
 from genlab.tasks import autoregressive
 from genlab.training import loop as train
 
@@ -31,4 +32,6 @@ def run(mode: str, workdir: str, *hosts: str) -> None:
     if hosts:
         join.join(place.place(hosts[0], int(hosts[1]), int(hosts[2])), {})
     train.train(config(mode), workdir)
+    if not hosts:
+        evaluate.evaluate_run(config(mode), workdir)
     print(json.dumps({"devices": jax.device_count(), "processes": jax.process_count()}))

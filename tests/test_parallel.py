@@ -12,6 +12,8 @@ import pytest
 
 from genlab import restore
 from genlab.errors import UserError
+from genlab.evaluate import IMAGE
+from genlab.modes import compare
 from tests import launcher
 
 
@@ -52,6 +54,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_losses_agree_with_one_device(runs, other):
     """Dropout, drawn binarisation and SGD included."""
     np.testing.assert_allclose(losses(runs / other), losses(runs / "one"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("other", ["eight", "pmap"])
+def test_the_value_of_each_image_is_in_the_order_of_the_split(runs, other):
+    """Drawn binarisation included; padded rows are left out."""
+    one, many = (compare.last_of(str(runs / name)).values for name in ("one", other))
+    assert one["nll"].shape == (32,) and len(np.unique(one["nll"])) > 16
+    np.testing.assert_allclose(many["nll"], one["nll"], rtol=1e-4)
+    np.testing.assert_array_equal(many[IMAGE], one[IMAGE])
 
 
 def test_a_checkpoint_of_eight_devices_restores_on_one(runs):

@@ -9,7 +9,7 @@ import pytest
 
 from genlab.errors import RunStopped, UserError
 from genlab.modes import evaluate as modes
-from genlab.modes import sweep
+from genlab.modes import points, sweep
 from genlab.pictures import figures
 from genlab.training import loop as train
 from genlab.workdir import lines as json_lines
@@ -34,19 +34,8 @@ def counted(monkeypatch):
         if config.optim.learning_rate == 0.5:
             raise RunStopped("nll is nan at step 3; lower optim.learning_rate")
 
-    class Books:
-        def __init__(self, folder):
-            pass
-
-        def choose(self, _):
-            return tiny_config().train.steps
-
-        def close(self):
-            pass
-
     monkeypatch.setattr(train, "train", run)
-    monkeypatch.setattr(modes, "evaluate_split", evaluate)
-    monkeypatch.setattr(sweep, "Checkpoints", Books)
+    monkeypatch.setattr(modes, "evaluate_run", evaluate)
     monkeypatch.setattr(sweep, "_draw_samples", lambda workdir, results: None)
     return done
 
@@ -75,11 +64,11 @@ def test_a_metric_that_one_family_lacks_leaves_a_gap(tmp_path):
 
 def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_path, counted):
     own = tiny_config()
-    own.eval.features = "runs/judge"
+    own.eval.classifier = "runs/judge"
     runs = [{"config": name} for name in ("mnist_gan", "binarized_mnist_pixelcnn:wide")]
     gan, wide = (sweep.configured(own, point) for point in runs)
     assert gan.task == "gan" and wide.model.first_kernel == 21
-    assert gan.eval.features == wide.eval.features == "runs/judge"
+    assert gan.eval.classifier == wide.eval.classifier == "runs/judge"
     assert gan.data.source == "tfds:mnist"
     with pytest.raises(UserError, match=r"mnist_gam.py: no such file.*mnist_gan"):
         sweep.configured(own, {"config": "mnist_gam"})
@@ -125,7 +114,7 @@ def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
 )
 def test_an_experiment_that_makes_no_sense_is_one_line(added, told):
     with pytest.raises(UserError, match=told):
-        sweep.points(lambda add: [add(point) for point in added])
+        points.points(lambda add: [add(point) for point in added])
 
 
 @pytest.mark.parametrize(

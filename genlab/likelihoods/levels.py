@@ -26,3 +26,8 @@ def dequantise(values: jax.Array | np.ndarray, levels: int) -> jax.Array:
 def centre(values: jax.Array, levels: int) -> jax.Array:
     """i32 levels -> f32 in [-1,1], as networks see them."""
     return values * (2.0 / (levels - 1)) - 1.0
+
+
+def from_centred(x: jax.Array, levels: int) -> jax.Array:
+    """f32 in [-1,1] -> i32 levels: undoes `centre`."""
+    return jnp.round((x + 1.0) * ((levels - 1) / 2.0)).astype(jnp.int32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,10 @@ from genlab.data.classes import require_labels
 from genlab.data.split import Split
 from genlab.data.splits import Data
 from genlab.errors import UserError
+from genlab.evaluate import PerImage
+from genlab.metrics import paired
 from genlab.model import Model, restore, restore_for
-from genlab.modes import compare_samples
+from genlab.modes import compare, compare_samples
 from genlab.modes.compare_samples import Comparison
 from genlab.modes.output import Output
 from genlab.task import Task
@@ -29,6 +33,7 @@ class Evaluation:
     protocol: what they were measured on.
     remarks: what a reader must know.
     comparison: of samples with the split's images, if that was asked for.
+    each: {metric: f32[N]}, the values of each image, where a metric is their mean.
     """
 
     step: int
@@ -36,10 +41,24 @@ class Evaluation:
     protocol: dict[str, Any]
     remarks: list[str]
     comparison: Comparison | None
+    each: PerImage
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """{metric: standard error of its mean over images}."""
+        names = [name for name in self.metrics if name in self.each]
+        return {name: paired.standard_error(self.each[name]) for name in names}
+
+    @property
+    def values(self) -> str:
+        """The file with the values of each image: one a step and protocol."""
+        asked = json.dumps(self.protocol, sort_keys=True).encode()
+        return f"eval/step_{self.step:08d}_{hashlib.sha256(asked).hexdigest()[:8]}.npz"
 
     def line(self) -> dict[str, Any]:
         """The line of eval.jsonl."""
         line = {"step": self.step, **self.metrics, "protocol": self.protocol}
+        line |= {"standard_error": self.errors, compare.VALUES: self.values}
         if self.comparison:
             line |= self.comparison.numbers | {"samples_protocol": self.comparison.protocol}
         return line | ({"remarks": self.remarks} if self.remarks else {})
@@ -84,15 +103,16 @@ def measure(model: Model, sets: Data, split: Split, config: ConfigDict) -> Evalu
     extractor = compare_samples.extractor(model, config) if config.eval.classifier else None
     task, state = model.task.for_evaluation(model.state, config.eval, restore)
     replicas = parallel.replicas(config.parallel)
-    run = evaluate.evaluator(
+    run = evaluate.evaluator_of_images(
         task, split, replicas, config.eval.batch_size, config.data.resident_mb, config.seed
     )
-    metrics = run(replicas.replicate(jax.device_get(state)))
+    metrics, each = run(replicas.replicate(jax.device_get(state)))
     comparison, remarks = None, task.remarks(metrics)
     if extractor and jax.process_index() == 0:
         comparison = compare_samples.compare_model(model, extractor, sets, config)
         remarks = remarks + comparison.remarks
-    return Evaluation(model.step, metrics, stamp(model, task, sets, config), remarks, comparison)
+    protocol = stamp(model, task, sets, config)
+    return Evaluation(model.step, metrics, protocol, remarks, comparison, each)
 
 
 def stamp(model: Model, task: Task, sets: Data, config: ConfigDict) -> dict[str, Any]:
@@ -107,11 +127,20 @@ def stamp(model: Model, task: Task, sets: Data, config: ConfigDict) -> dict[str,
 
 
 def write(evaluation: Evaluation, output: Output) -> None:
-    """Keeps an evaluation: its line, and the pictures of its comparison."""
+    """Keeps an evaluation: its line, the values of each image, the pictures of its comparison."""
+    output.array(evaluation.values, **evaluation.each)
     output.line("eval.jsonl", evaluation.line())
     pictures = evaluation.comparison.pictures if evaluation.comparison else {}
     for name, picture in pictures.items():
         output.picture(f"figures/{name}.png", picture)
+
+
+def interval(evaluation: Evaluation, name: str) -> str:
+    """ ", ± 0.35 (95 %)" of a mean over images, else nothing."""
+    if name not in evaluation.errors:
+        return ""
+    half = paired.half_width(evaluation.errors[name], len(evaluation.each[name]))
+    return f", ± {half:.2g} (95 %)"
 
 
 def show(evaluation: Evaluation, task: Task) -> None:
@@ -119,7 +148,7 @@ def show(evaluation: Evaluation, task: Task) -> None:
     for name, value in evaluation.metrics.items():
         values = value if isinstance(value, list) else [value]
         text = " ".join(f"{x:.4f}" if isinstance(x, float) else str(x) for x in values)
-        print(f"{name} {text} {task.units.get(name, '')}".rstrip())
+        print(f"{name} {text} {task.units.get(name, '')}".rstrip() + interval(evaluation, name))
     protocol = ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items())
     print(f"({protocol}, step {evaluation.step})")
     if evaluation.comparison:

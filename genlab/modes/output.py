@@ -12,14 +12,14 @@ from etils import epath
 
 from genlab.errors import UserError, log
 from genlab.pictures import figures, files
-from genlab.workdir import lines, paths
+from genlab.workdir import lines, paths, places
 
 
 class Output:
     """A folder to write to. What cannot be written is said once, and the mode goes on."""
 
     def __init__(self, workdir: str, elsewhere: str = "") -> None:
-        self.folder = paths.of(elsewhere or workdir)
+        self.folder = paths.of(elsewhere or places.output(workdir))
 
     def check(self) -> None:
         """Raises UserError, before anything is computed, if nothing can be written."""

@@ -10,14 +10,12 @@ workdir under the sweep's; a finished run is not repeated, so the same command g
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
-import re
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -25,89 +23,41 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from genlab import config as configs
 from genlab.capabilities import Samples
-from genlab.errors import RunStopped, UserError, hint, log
+from genlab.errors import RunStopped, log
+from genlab.metrics.paired import half_width
 from genlab.model import restore
-from genlab.modes import evaluate
+from genlab.modes import compare, evaluate
+from genlab.modes.points import Point, configured, name
 from genlab.pictures import figures, files
 from genlab.training import loop as train
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lines as json_lines
 from genlab.workdir import paths
+from genlab.workdir.checkpoint import Checkpoints
 
-BASE = "config"  # the key of a point that names a config to start from
 SHOWN = 10  # samples of each run
-Point = dict[str, Any]  # {"model.code": 8, "seed": 0}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run reached: numbers of its evaluation, or why there are none."""
+    """What a run reached: numbers of its evaluation, or why there are none.
+
+    halves: of the 95 % intervals of those that are means over images.
+    """
 
     point: Point
     metrics: dict[str, float]
     failure: str = ""
+    halves: dict[str, float] = field(default_factory=dict)
 
-
-def points(sweep: Callable[[Callable[[Point], None]], None]) -> list[Point]:
-    """What a file's `sweep(add)` adds. Raises UserError for none, or the same twice."""
-    found: list[Point] = []
-    sweep(found.append)
-    if not found:
-        raise UserError("the experiment's sweep(add) added no run.")
-    for point in found:
-        if found.count(point) > 1:
-            raise UserError(f"the experiment adds {name(point)} twice.")
-        if point.keys() != found[0].keys():
-            raise UserError(f"the experiment's runs differ in their keys: {name(point)}.")
-    return found
-
-
-def name(point: Point) -> str:
-    """A readable folder name: 'model.code=8,seed=0'."""
-    return ",".join(f"{k}={re.sub(r'[^A-Za-z0-9_.+-]+', '_', str(v))}" for k, v in point.items())
-
-
-def configured(config: ConfigDict, point: Point) -> ConfigDict:
-    """The config with a run's values. Raises UserError naming a key that is not there."""
-    if BASE in point:
-        config = _named(point[BASE], config)
-    found = run_configs.copy(config)
-    for key, value in point.items():
-        if found.task:
-            configs.choose(found, key, value)
-    for key in point:
-        if found.task:
-            configs.admit(found, key)
-    known = configs.flat(found)
-    for key, value in point.items():
-        if key == BASE:
-            continue
-        if key not in known:
-            raise UserError(f"sweep: {key}: no such key.{hint(key, known)}")
-        section, _, last = key.rpartition(".")
-        target = found
-        for part in section.split(".") if section else ():
-            target = target[part]
-        try:
-            target[last] = value
-        except TypeError:
-            raise UserError(
-                f"sweep: {key}={value!r} is not {type(known[key]).__name__}, which it was."
-            ) from None
-    if found.task:
-        configs.check_values(found)
-    return found
-
-
-def _named(name: str, own: ConfigDict) -> ConfigDict:
-    """The config `configs/<name>.py`, or `<name>:<argument>`, with the free keys of `own`."""
-    file, _, argument = name.partition(":")
-    found = configs.load(f"{Path(__file__).parents[2] / 'configs' / file}.py:{argument}")
-    free = {k: v for k, v in configs.flat(own).items() if k.startswith(run_configs.FREE)}
-    known = configs.flat(found)
-    return configured(found, {key: value for key, value in free.items() if key in known})
+    @classmethod
+    def of(cls, point: Point, line: dict[str, Any]) -> Result:
+        """Of a line of eval.jsonl."""
+        numbers = {k: v for k, v in line.items() if isinstance(v, (int, float)) and k != "step"}
+        count = line.get("protocol", {}).get("images", 0)
+        errors = line.get("standard_error", {})
+        return cls(point, numbers, "", {k: half_width(x, count) for k, x in errors.items()})
 
 
 def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[str, ...]) -> None:
@@ -118,7 +68,7 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
         log.info("run %d of %d: %s", number, len(runs), name(point))
         folder = str(paths.of(workdir) / name(point))
         try:
-            results.append(Result(point, _run(own, folder)))
+            results.append(Result.of(point, _run(own, folder)))
         except RunStopped as error:
             results.append(Result(point, {}, str(error)))
         jax.clear_caches()  # programs of other shapes would pile up
@@ -128,24 +78,34 @@ def sweep(config: ConfigDict, workdir: str, runs: list[Point], metrics: tuple[st
     print((paths.of(workdir) / "table.md").read_text(), end="")
 
 
-def _run(config: ConfigDict, folder: str) -> dict[str, float]:
-    """The evaluation of a run at its last step, trained and evaluated as far as needed.
+def _run(config: ConfigDict, folder: str) -> dict[str, Any]:
+    """The evaluation of a run at its end, trained and evaluated as far as needed.
 
     Raises: Preempted if a signal stopped it on its way.
     """
 
-    def evaluated() -> dict[str, Any] | None:
+    def evaluated(step: int) -> dict[str, Any] | None:
         lines = json_lines.read_lines(paths.of(folder) / "eval.jsonl")
-        done = [line for line in lines if line["step"] == config.train.steps]
+        done = [line for line in lines if line["step"] == step]
         return done[-1] if done else None
 
-    if evaluated() is None:
-        train.train(config, folder)
-        evaluate.evaluate_run(config, folder)
-    else:
+    line = evaluated(config.train.steps)
+    if line is not None:
         run_configs.refuse_another_run(config, folder)
-    line = evaluated() or {}
-    return {k: v for k, v in line.items() if isinstance(v, (int, float)) and k != "step"}
+        return line
+    train.train(config, folder)
+    end = _end(config, folder)
+    if evaluated(end) is None:
+        evaluate.evaluate_run(config, folder)
+    return evaluated(end) or {}
+
+
+def _end(config: ConfigDict, folder: str) -> int:
+    """The step at which a trained run ended: its last one, if not `train.patience` ended it."""
+    if not config.train.patience:
+        return config.train.steps
+    with contextlib.closing(Checkpoints(folder)) as checkpoints:
+        return checkpoints.choose("latest")
 
 
 def grouped(results: list[Result]) -> list[tuple[Point, list[Result]]]:
@@ -176,7 +136,7 @@ def write(workdir: epath.Path, results: list[Result], metrics: tuple[str, ...]) 
         common = [n for n in names if good and all(n in r.metrics for r in good)]
         found = {n: moments([r.metrics[n] for r in good]) for n in common}
         cells = [
-            f"{found[n][0]:.4g}" + (f" ± {found[n][1]:.2g}" if len(good) > 1 else "")
+            f"{found[n][0]:.4g}" + _spread(good, n, found[n][1])
             if n in found
             else ("" if good else "stopped")  # a family may lack what another has
             for n in names
@@ -190,12 +150,35 @@ def write(workdir: epath.Path, results: list[Result], metrics: tuple[str, ...]) 
         head, lines = head[:kept], [line[:kept] for line in lines]
     table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *lines]]
     notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
+    if any(r.halves for r in results):
+        notes.append("- In brackets: half of the 95 % interval of a mean over images.")
+    notes += _differences(workdir, groups, shown)
     text = "\n".join(table) + "\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
     json_lines.write_atomically(workdir / "table.md", text)
     both = [x for n in names for x in (n, f"{n}_deviation")]
     csv.writer(sheet := io.StringIO()).writerows([[*keys, "runs", *both], *rows])
     json_lines.write_atomically(workdir / "table.csv", sheet.getvalue())
     _draw(workdir, groups, shown)
+
+
+def _spread(results: list[Result], metric: str, deviation: float) -> str:
+    """Over seeds the deviation; of a single run half of the interval over images, if known."""
+    if len(results) > 1:
+        return f" ± {deviation:.2g}"
+    half = results[0].halves.get(metric)
+    return f" (± {half:.2g})" if half else ""
+
+
+def _differences(
+    workdir: epath.Path, groups: list[tuple[Point, list[Result]]], metrics: list[str]
+) -> list[str]:
+    """The first run of each setting against that of the first, on the same images."""
+    kept = {}
+    for _, members in groups:
+        good = [r for r in members if not r.failure]
+        if good:
+            kept[name(good[0].point)] = str(workdir / name(good[0].point))
+    return compare.against_the_first(kept, metrics)
 
 
 def _draw(workdir: epath.Path, groups: list[tuple[Point, list[Result]]], shown: list[str]) -> None:

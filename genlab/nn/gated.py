@@ -179,6 +179,11 @@ class GatedPixelCNN(PixelFields):
 
     kernel: OddCount = 3
 
+    def outer(self) -> tuple[str, ...]:
+        """See `PixelNetwork`."""
+        skips = self.layers if self.skip else 0
+        return "GatedLayer_0", f"MaskedConv_{skips}", f"MaskedConv_{skips + 1}"
+
     @nn.compact
     def __call__(
         self,

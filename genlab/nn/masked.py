@@ -191,6 +191,11 @@ class MaskedNetwork(PixelFields):
             features, kernel, kind, colours, patches=self.patches, dtype=self.dtype
         )  # fmt: skip
 
+    def outer(self) -> tuple[str, ...]:
+        """See `PixelNetwork`: the mask A, and two after those of skip connections."""
+        skips = self.layers if self.skip else 0
+        return tuple(f"MaskedConv_{i}" for i in (0, skips + 1, skips + 2))
+
     @nn.compact
     def __call__(
         self,

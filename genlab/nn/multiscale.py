@@ -10,7 +10,7 @@ Source: van den Oord et al., "Pixel Recurrent Neural Networks", arXiv 1601.06759
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -96,6 +96,11 @@ class MultiScale(PixelNetwork):
             small=self.small.as_sampled(patches), large=self.large.as_sampled(patches)
         )
 
+    def outer(self) -> tuple[str, ...]:
+        """See `PixelNetwork`: of both networks, and what enlarges the small image."""
+        parts = (("small", self.small), ("large", self.large))
+        return "enlarge", *(f"{name}/{path}" for name, net in parts for path in net.outer())
+
     def order(self, places: np.ndarray) -> np.ndarray:
         """See `PixelNetwork`: the small image first."""
         small = self.reduced(places[None])[0]
@@ -110,15 +115,28 @@ class MultiScale(PixelNetwork):
         known: jax.Array,
         places: jax.Array,
     ) -> jax.Array:
-        """See `PixelNetwork`: the small image is drawn, and then known."""
-        context = sampler.context
-        small = sampler.of_part("small", self.reduced_context(context)).draw(
-            keys, self.reduced(given), self.reduced(known), self.reduced(places[None])[0]
-        )
-        seen = sampler.seen(small)
-        large_context = outputs_of(
-            self, sampler.params, seen, context, given.shape, method="large_context"
-        )
-        inside = (slice(None), *(slice(None, None, self.factor),) * 2)
-        given, known = given.at[inside].set(small), known.at[inside].set(True)
-        return sampler.of_part("large", large_context).draw(keys, given, known, places)
+        """See `PixelNetwork`."""
+        return draw_by_scale(self, sampler, keys, given, known, places)
+
+
+def draw_by_scale(
+    network: Any,
+    sampler: PixelSampler,
+    keys: jax.Array,
+    given: jax.Array,
+    known: jax.Array,
+    places: jax.Array,
+) -> jax.Array:
+    """`PixelNetwork.draw` of a multi-scale network, or of a mixture of such: the small image is
+    drawn, and then known."""
+    context = sampler.context
+    small = sampler.of_part("small", network.reduced_context(context)).draw(
+        keys, network.reduced(given), network.reduced(known), network.reduced(places[None])[0]
+    )
+    seen = sampler.seen(small)
+    large_context = outputs_of(
+        network, sampler.params, seen, context, given.shape, method="large_context"
+    )
+    inside = (slice(None), *(slice(None, None, network.factor),) * 2)
+    given, known = given.at[inside].set(small), known.at[inside].set(True)
+    return sampler.of_part("large", large_context).draw(keys, given, known, places)

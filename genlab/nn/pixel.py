@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab.sections.fields import Count, Dtype, OddCount, Rate
+from genlab.state import Tree
 
 Place = tuple[Any, ...]  # (row, None), (row, column) or (row, column, colour); colour is an int
 CONTEXT_NAME = "Told_0"  # of an `AddContext` in a layer: checkpoints know its kernel by this name
@@ -99,13 +100,13 @@ class PixelSampler(Protocol):
         """The parameters of the network."""
 
     @property
-    def context(self) -> jax.Array | None:
-        """The context of the images, see above."""
+    def context(self) -> Any:
+        """The context of the images, see above; of a mixture perhaps one for each member."""
 
     def seen(self, values: jax.Array) -> jax.Array:
         """i32[B,H,W,C] levels -> f32[B,H,W,C] in [-1,1], as networks see them."""
 
-    def of_part(self, name: str, context: jax.Array | None) -> PixelSampler:
+    def of_part(self, name: str, context: Any) -> PixelSampler:
         """The sampler of the network in that field, with that context."""
 
     def draw(
@@ -126,6 +127,15 @@ class PixelNetwork(nn.Module):
         """The network as samplers run it: in float32, and with patches if asked for, because
         convolutions in loops are slow on CPU."""
         return self.clone(dtype="float32", patches=patches)
+
+    def part(self, name: str, params: Tree) -> tuple[PixelNetwork, Tree]:
+        """The network in that field, and its own of these parameters."""
+        return getattr(self, name), params[name]
+
+    def outer(self) -> tuple[str, ...]:
+        """Paths of the parameters of the first layer and of the head: Muon's authors advise another
+        optimizer for these."""
+        raise NotImplementedError
 
     def order(self, places: np.ndarray) -> np.ndarray:
         """The numbers of all values [H,W,C] in the order in which the network models them."""

@@ -50,6 +50,9 @@ class Optim:
     decay_steps: Natural = 0  # 0 is until train.steps
     end_scale: Share = 0.0  # last learning rate over the first
     clip_norm: NonNegative = 0.0  # 0 is off
+    outer: str = ""  # optimizer of the first layer, the head and vectors; "" is `name` for all
+    outer_rate: NonNegative = 1e-3  # its learning rate, by the same schedule
+    matrix_decay: NonNegative = 0.0  # decoupled weight decay, of matrices alone; 0 is off
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Train:
     keep: Count = 1  # newest checkpoints kept, besides the best
     best_metric: str = ""  # of the validation split
     best_mode: Annotated[str, OneOf(("min", "max"))] = "min"
-    init_from: str = ""  # a workdir whose parameters to start from
+    patience: Natural = 0  # evaluations without a better best_metric that end the run; 0 is off
+    init_from: str = ""  # a workdir or pretrained:NAME whose parameters to start from
     tensorboard: bool = True
     max_attempts: Natural = 3  # rollbacks before the run stops
 

@@ -16,6 +16,7 @@ from genlab.model import restore
 from genlab.parallel import Replicas
 from genlab.state import State
 from genlab.task import abstract_batch, abstract_state
+from genlab.workdir import places
 
 
 def initial_state(task: Any, sets: data.Data, seed: int) -> State:
@@ -25,10 +26,12 @@ def initial_state(task: Any, sets: data.Data, seed: int) -> State:
 
 
 def initialised_from(state: State, source: str) -> State:
-    """The state with the parameters of the run that `train.init_from` names, if it names one."""
+    """The state with the parameters of the run, or of the pretrained:NAME, that `train.init_from`
+    names, if it names one."""
     if not source:
         return state
-    params = jax.device_get(restore(source, weights="raw").state.params)
+    weights = "ema" if places.is_pretrained(source) else "raw"  # the former keep one kind
+    params = jax.device_get(restore(source, weights=weights).state.params)
     spell = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
     if spell(params) != spell(state.params):
         raise UserError(

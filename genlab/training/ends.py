@@ -8,12 +8,21 @@ from typing import Any, NoReturn
 
 import jax
 from etils import epath
+from ml_collections import ConfigDict
 
 from genlab.errors import Preempted, RunStopped
 from genlab.training.report import Report
 from genlab.training.signals import Signals
 from genlab.workdir import runs
 from genlab.workdir.checkpoint import Checkpoints
+
+
+def told_patience(train: ConfigDict, best: dict[str, float]) -> str:
+    """Why a run ends early."""
+    return (
+        f"{train.best_metric} has not improved for {train.patience} evaluations, since step"
+        f" {best['step']} ({best['value']:.4g})"
+    )
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,14 @@ class Ends:
         """At its last step."""
         self.checkpoints.wait()
         self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
+
+    def out_of_patience(self, step: int, train: ConfigDict, best: dict[str, float]) -> None:
+        """By `train.patience`, before its last step."""
+        self.checkpoints.wait()
+        self.report.event("patience", step=step, metric=train.best_metric, best=best)
+        told = told_patience(train, best)
+        self.report.say(f"{self.workdir}: ended at step {step}: {told}; --mode=eval takes the"
+                        " newest checkpoint, --config.eval.step=best that one.")  # fmt: skip
 
     def preempted(self, step: int) -> NoReturn:
         """By a signal. Raises Preempted, or KeyboardInterrupt for Ctrl-C."""

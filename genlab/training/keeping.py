@@ -35,12 +35,19 @@ class Keeper:
     replicas: Replicas
     ends: Ends
 
-    def keep(self, here: Progress, due: Due, valid: Numbers | None) -> Progress:
-        """Saves and draws what is due; valid: the metrics of an evaluation at this very step."""
-        best = self._is_best(here, valid)
-        if best and valid:
-            value = valid[self.config.train.best_metric]
-            here = dataclasses.replace(here, best={"step": here.step, "value": value})
+    def note_best(self, here: Progress, valid: Numbers | None) -> tuple[Progress, bool]:
+        """Remembers the best validation; and whether it is this one."""
+        if valid is None or not self._is_best(here, valid):
+            return here, False
+        value = valid[self.config.train.best_metric]
+        return dataclasses.replace(here, best={"step": here.step, "value": value}), True
+
+    def keep(self, here: Progress, due: Due, valid: Numbers | None, best: bool) -> Progress:
+        """Saves and draws what is due.
+
+        valid: the metrics of an evaluation at this very step.
+        best: whether it is the best so far.
+        """
         host = None
         if best or due.checkpoint or due.stop:
             host = self._host(here, finish=best or due.last)

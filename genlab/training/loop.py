@@ -22,10 +22,10 @@ from genlab.hosts import board, writer
 from genlab.parallel import Replicas
 from genlab.training import watch
 from genlab.training.compiled import compile_steps, metrics_of_a_step
-from genlab.training.ends import Ends
+from genlab.training.ends import Ends, told_patience
 from genlab.training.keeping import Keeper
 from genlab.training.measuring import Meter
-from genlab.training.progress import Due, Progress
+from genlab.training.progress import Due, Progress, patience_over
 from genlab.training.report import Report
 from genlab.training.signals import Signals
 from genlab.training.starts import Starts
@@ -61,6 +61,9 @@ def train(config: ConfigDict, workdir: str) -> None:
         if start.step >= config.train.steps:
             print(f"{workdir} is at step {start.step} of {config.train.steps}: nothing to train.")
             return
+        if patience_over(config.train, start.step, start.best):
+            print(f"{workdir}: {told_patience(config.train, start.best)}: nothing to train.")
+            return
         report = _announce(config, folder, start)
         with contextlib.closing(report), Signals().noted() as signals:
             ends = Ends(folder, checkpoints, report, signals)
@@ -71,6 +74,8 @@ def _limits(config: ConfigDict, task: Any, sets: data.Data) -> tuple[Limit, ...]
     """The limits of `train.watch`. Raises UserError for a metric that the task does not have."""
     spec, size = sets.spec, config.data.batch_size
     metric, known = config.train.best_metric, evaluate.metric_names(task, spec)
+    if config.train.patience and not (metric and config.train.eval_every):
+        raise UserError("train.patience needs train.best_metric and train.eval_every.")
     if metric and metric not in known:
         raise UserError(f"train.best_metric: no metric {metric!r}.{hint(metric, known)}")
     logged = {"valid": lambda: known, "train": lambda: metrics_of_a_step(task, spec, size)}
@@ -164,9 +169,14 @@ class Loop:
             if action == "rollback":
                 return self._roll_back(here, int(start.state.attempt))
             due = dataclasses.replace(due, stop=due.stop or action == "stop")
-            here = self.keeper.keep(here, due, valid)
+            here, best = self.keeper.note_best(here, valid)
+            enough = valid is not None and patience_over(self.config.train, here.step, here.best)
+            here = self.keeper.keep(here, due.as_last() if enough else due, valid, best)
             if action == "stop":
                 self.ends.stopped_by_watch(here.step)
+            if enough and not due.last:
+                self.ends.out_of_patience(here.step, self.config.train, here.best)
+                return None
             if due.stop and not due.last:
                 self.ends.preempted(here.step)
         self.ends.finished(here.step)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
+
+from ml_collections import ConfigDict
 
 from genlab.state import State
 from genlab.training.watch import Outside
@@ -38,6 +41,14 @@ class Progress:
         return {name: getattr(self, name) for name in CARRIED}
 
 
+def patience_over(train: ConfigDict, step: int, best: dict[str, float]) -> bool:
+    """Whether `train.patience` evaluations have passed since the best one; says so of a resumed run
+    as of one that went on."""
+    if not (train.patience and best):
+        return False
+    return (step - best["step"]) // train.eval_every >= train.patience
+
+
 @dataclass(frozen=True)
 class Due:
     """What is due after a step."""
@@ -53,3 +64,7 @@ class Due:
     def numbers(self) -> bool:
         """Whether the host needs the metrics of the steps so far."""
         return self.log or self.checkpoint or self.evaluate or self.stop
+
+    def as_last(self) -> Due:
+        """The same at the end of a run."""
+        return dataclasses.replace(self, evaluate=True, checkpoint=True, sample=True, last=True)

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from genlab.config import complete, flat
 from genlab.errors import UserError, log
 from genlab.task import family
-from genlab.workdir import paths
+from genlab.workdir import paths, places
 
 
 def to_json(config: ConfigDict) -> str:
@@ -37,9 +37,11 @@ def copy(config: ConfigDict) -> ConfigDict:
 def read(workdir: str) -> ConfigDict:
     """The config of a run, completed with today's defaults where an older version wrote it.
 
+    workdir: any name of a model, see `genlab/workdir/places.py`.
+
     Raises: UserError if the workdir has none.
     """
-    path = paths.of(workdir) / "config.json"
+    path = places.folder(workdir) / "config.json"
     try:
         config = from_json(path.read_text())
     except OSError:

@@ -27,6 +27,7 @@ from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre, dequantise, quantise
 from genlab.nn.pixel import PixelFields
 from genlab.state import Tree
+from genlab.tasks.autoregressive.orders import IDENTITY, Symmetry
 from genlab.tasks.autoregressive.sampling import Sampler, numbered
 from genlab.tasks.autoregressive.stepping import Cached
 
@@ -173,6 +174,7 @@ class PixelCoder:
     """See `genlab.coding.contract.ImageCoder`.
 
     sampler: of i32[B] labels and an exchange.
+    symmetry: of the order of pixels by which images are coded.
     """
 
     sampler: Callable[[np.ndarray, Exchange], Driven]
@@ -181,10 +183,12 @@ class PixelCoder:
     lanes: int
     chunk: int = CHUNK
     lends: bool = False
+    symmetry: Symmetry = IDENTITY
 
     def push(self, stack: Stack, images: np.ndarray, labels: np.ndarray) -> None:
         """See `ImageCoder`."""
-        values = np.asarray(quantise(jnp.asarray(images), self.levels))
+        seen = self.symmetry.apply(images)
+        values = np.asarray(quantise(jnp.asarray(seen), self.levels))
         for start in range(0, len(values), self.lanes)[::-1]:
             some = slice(start, start + self.lanes)
             encoder = Encoder(len(values[some]))
@@ -198,7 +202,8 @@ class PixelCoder:
             told = labels[start : start + self.lanes]
             blank = np.zeros((len(told), *self.shape), np.int32)
             found.append(self._run(Decoder(stack, len(told)), blank, told))
-        return np.asarray(dequantise(jnp.asarray(np.concatenate(found)), self.levels))
+        images = np.asarray(dequantise(jnp.asarray(np.concatenate(found)), self.levels))
+        return self.symmetry.undo(images)
 
     def _run(self, exchange: Exchange, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Codes up to `lanes` images i32[N,H,W,C] of levels, which it returns."""

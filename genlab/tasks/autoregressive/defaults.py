@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from ml_collections import ConfigDict
 
 from genlab import config as configs
 from genlab.likelihoods import choose
+from genlab.sections.fields import OneOf
+from genlab.tasks.autoregressive.orders import NAMES
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Autoregressive:
     """`config.autoregressive`."""
 
     conditional: bool = False  # on the class
+    orders: tuple[Annotated[str, OneOf(NAMES)], ...] = ("identity",)  # symmetries, see orders.py
 
 
 SECTIONS: dict[str, type | None] = {

@@ -27,7 +27,7 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
     """u8[3,H,W,3]: the pixels on which the distributions of three pixels of the middle row depend.
 
     They are measured by gradients at random images. White pixels are read, red ones come before and
-    are not read, black ones come after.
+    are not read, black ones come after. With several orders they are those of the usual one.
     """
     height, width, _ = task.shape
     keys = jax.random.split(jax.random.key(0))
@@ -52,7 +52,8 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
         picture[row, column] = (250, 200, 0)
         return picture
 
-    return np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
+    fields = np.stack([field(height // 2, width * part // 4) for part in (1, 2, 3)])
+    return task.orders.symmetry.undo(fields)
 
 
 def receptive_field(task: Task, state: State) -> Picture:
@@ -67,7 +68,7 @@ def of_images(task: Task, model: Model, split: Split, key: jax.Array) -> dict[st
     images = np.asarray(dequantise(quantise(batch["image"], levels), levels))
     return {
         "one_step_prediction": _predictions(model, images, batch["label"]),
-        "completions": _completions(model, images, batch["label"], key),
+        "completions": _completions(task, model, images, batch["label"], key),
     }
 
 
@@ -79,11 +80,16 @@ def _predictions(model: Model, images: np.ndarray, labels: np.ndarray) -> Pictur
     )
 
 
-def _completions(model: Model, images: np.ndarray, labels: np.ndarray, key: jax.Array) -> Picture:
+def _completions(
+    task: Task, model: Model, images: np.ndarray, labels: np.ndarray, key: jax.Array
+) -> Picture:
     height = images.shape[1]
-    upper = np.arange(height)[:, None, None] < height // 2  # bool[H,1,1]
-    rows = [("original", images), ("given", np.where(upper, images, 64))]
+    upper = np.zeros((1, *images.shape[1:]), bool)
+    upper[:, : height // 2] = True
+    first = task.orders.symmetry.undo(upper)[0]  # bool[H,W,C]: what comes first in the usual order
+    rows = [("original", images), ("given", np.where(first, images, 64))]
     for i in range(3):
-        drawn = model.complete(jax.random.fold_in(key, i), images, upper, labels=labels)
+        drawn = model.complete(jax.random.fold_in(key, i), images, first, labels=labels)
         rows.append((f"completion {i + 1}", drawn))
-    return ImageRows(rows, "The upper half is given; the lower half is drawn pixel by pixel.")
+    half = "upper" if task.orders.usual == "identity" else "first"
+    return ImageRows(rows, f"The {half} half is given; the other half is drawn pixel by pixel.")

@@ -25,7 +25,8 @@ import numpy as np
 from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre
 from genlab.nn.apply import outputs_of
-from genlab.nn.pixel import PixelFields, PixelNetwork
+from genlab.nn.mixture import Stepped
+from genlab.nn.pixel import PixelNetwork
 from genlab.state import Tree
 from genlab.tasks.autoregressive.stepping import Cached, Naive
 
@@ -55,7 +56,8 @@ class Sampler:
 
     network: as samplers run it, see `PixelNetwork.as_sampled`.
     predictor: what its outputs mean.
-    context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None.
+    context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None; or one for each member
+      of a mixture.
     temperature: divides the logits.
     method: one of METHODS.
     """
@@ -63,7 +65,7 @@ class Sampler:
     network: PixelNetwork
     params: Tree
     predictor: PixelPredictor
-    context: jax.Array | None = None
+    context: Any = None
     temperature: float | jax.Array = 1.0
     method: str = "cached"
 
@@ -82,10 +84,10 @@ class Sampler:
         with jax.default_matmul_precision("highest"):
             return self.network.draw(self, keys, given, known, places)
 
-    def of_part(self, name: str, context: jax.Array | None) -> Sampler:
+    def of_part(self, name: str, context: Any) -> Sampler:
         """The sampler of a network within this one, with that context."""
-        part = {"network": getattr(self.network, name), "params": self.params[name]}
-        return dataclasses.replace(self, **part, context=context)
+        network, params = self.network.part(name, self.params)
+        return dataclasses.replace(self, network=network, params=params, context=context)
 
     def pixels(
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
@@ -113,7 +115,7 @@ class Sampler:
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """Value after value."""
-        assert isinstance(self.network, PixelFields)  # others draw their parts
+        assert isinstance(self.network, Stepped)  # others draw their parts
         _, height, width, colours = given.shape
         levels = self.predictor.levels
         stepper = STEPPERS[self.method](self.network, self.params, self.context, given.shape)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from genlab.nn.apply import outputs_and_variables, outputs_of
-from genlab.nn.pixel import PixelFields, Place
+from genlab.nn.mixture import Stepped
+from genlab.nn.pixel import Place
 from genlab.state import Tree
 
 
@@ -14,7 +15,7 @@ class Naive:
     """Steps through an image value by value, each by a pass over all pixels."""
 
     def __init__(
-        self, network: PixelFields, params: Tree, context: jax.Array | None, shape: tuple[int, ...]
+        self, network: Stepped, params: Tree, context: jax.Array | None, shape: tuple[int, ...]
     ) -> None:
         self.network, self.params, self.context, self.shape = network, params, context, shape
         # Where the colours of a pixel do not see each other, one call computes them all.
@@ -78,7 +79,7 @@ class Cached(Naive):
 
 
 def cached_params(
-    network: PixelFields, params: Tree, x: jax.Array, context: jax.Array | None = None
+    network: Stepped, params: Tree, x: jax.Array, context: jax.Array | None = None
 ) -> jax.Array:
     """The cached sampler's outputs on a given image, pixel by pixel (teacher forcing).
 

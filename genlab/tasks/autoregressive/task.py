@@ -24,7 +24,8 @@ from genlab.nn.apply import outputs_of
 from genlab.nn.pixel import PixelNetwork
 from genlab.state import State, Tree
 from genlab.task import PLAYER, OnePlayer
-from genlab.tasks.autoregressive import coding, defaults, pictures
+from genlab.tasks.autoregressive import coding, defaults, mixing, pictures
+from genlab.tasks.autoregressive.orders import NAMES, RASTER, Orders
 from genlab.tasks.autoregressive.sampling import METHODS, Sampler
 from genlab.updates import Batch, Metrics
 
@@ -40,12 +41,16 @@ class Task(OnePlayer):
 
     predictor: the likelihood of a pixel; a `GreyValue` only predicts it.
     binarisation: how images become two levels, see `likelihoods.choose.observe`.
+    orders: in which pixels are modelled; of several, the likelihood is their mixture's.
+    members: names of the models whose mixture this is; () of a single one.
     """
 
     network: PixelNetwork
     predictor: PixelPredictor
     binarisation: str
     condition: Condition = UNCONDITIONAL
+    orders: Orders = RASTER
+    members: tuple[str, ...] = ()
 
     adjustable: ClassVar[tuple[str, ...]] = ("likelihood.binarisation",)
     methods: ClassVar[tuple[str, ...]] = METHODS
@@ -55,11 +60,12 @@ class Task(OnePlayer):
         "nll": "nats per image",
         "bits_per_dim": "bits per dimension",
         "mse": "squared error per pixel on [0,1]",
+        **{f"nll_{order}": "nats per image" for order in NAMES},
+        **{f"mse_{order}": "squared error per pixel on [0,1]" for order in NAMES},
     }
 
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
-        """See `genlab.task.Task`."""
         predictor = choose.likelihood_of(config.likelihood, spec.shape[2])
         expected = config.likelihood.binarisation == "expected"
         if not isinstance(predictor, PixelPredictor) or expected:
@@ -70,34 +76,40 @@ class Task(OnePlayer):
                 " drawn."
             )
         conditional = config.autoregressive.conditional
+        orders = Orders(config.autoregressive.orders)
+        orders.check(spec.shape)
+        network = build.build(config.model, "model", PixelNetwork, outputs=predictor.outputs)
         return cls(
-            network=build.build(config.model, "model", PixelNetwork, outputs=predictor.outputs),
+            network=network,
             predictor=predictor,
             binarisation=config.likelihood.binarisation,
-            optimizer=optim.make(config.optim, config.train.steps),
+            optimizer=optim.make(config.optim, config.train.steps, outer=network.outer()),
             ema=config.optim.ema,
             shape=spec.shape,
             condition=condition_of(conditional, spec, "autoregressive.conditional"),
+            orders=orders,
         )
 
     @classmethod
     def smoke(cls, config: ConfigDict) -> None:
-        """See `genlab.task.Task`."""
         defaults.smoke(config)
 
     @property
     def headline(self) -> str:
-        """See `genlab.task.Task`."""
         return "mse" if isinstance(self.predictor, GreyValue) else "nll"
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """See `genlab.task.Task`."""
         if self.predictor.estimate == "none":
             kind = type(self.predictor).__name__
             return {"likelihood": f"none ({kind}: squared error per pixel on [0,1])"}
         stamp = choose.protocol(self.predictor, self.binarisation)
-        return stamp | self.condition.protocol | {"estimate": self.predictor.estimate}
+        stamp |= self.condition.protocol | {"estimate": self.predictor.estimate}
+        if self.orders != RASTER:
+            stamp["orders"] = " ".join(self.orders.names)
+        if self.members:
+            stamp["members"] = " ".join(self.members)
+        return stamp
 
     def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
         """The context of the network, from i32[B]."""
@@ -109,14 +121,23 @@ class Task(OnePlayer):
         """The mean loss per dimension."""
         values_key, dropout_key = jax.random.split(key)
         values = self._observe(batch, values_key)
-        each = self._measure(params, values, batch["label"], {"dropout": dropout_key})
+        chosen = self.orders.for_rows(jax.random.fold_in(key, 2), len(values))
+        rngs = {"dropout": dropout_key}
+        each = self._measure(params, values, batch["label"], chosen, rngs)
         means = {name: x.mean() for name, x in each.items()}
         loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
         return loss, (self.summarise(means), {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
-        """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values."""
-        return self._measure(state.params[PLAYER], self._observe(batch, key), batch["label"])
+        """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values; with
+        several orders the same by each, such as "nll_rotate180"."""
+        values = self._observe(batch, key)
+        params, labels = state.params[PLAYER], batch["label"]
+        each = [  # unrolled: a loop would be slow on CPU
+            self._measure(params, values, labels, jnp.full(len(values), number))
+            for number in range(len(self.orders.names))
+        ]
+        return self.orders.mixture(each)
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
         """Adds the bits per dimension of the mean negative log-likelihood."""
@@ -141,7 +162,8 @@ class Task(OnePlayer):
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
     ) -> jax.Array:
-        """key[B] -> u8[B,H,W,C], drawn from a blank image pixel by pixel."""
+        """key[B] -> u8[B,H,W,C], drawn from a blank image pixel by pixel; with several orders each
+        image by one that its key draws."""
         images = jnp.zeros((keys.shape[0], *self.shape), jnp.uint8)
         known = jnp.zeros(images.shape, bool)
         return self.complete(state, keys, labels, images, known, method, temperature)
@@ -155,15 +177,25 @@ class Task(OnePlayer):
         known: jax.Array,
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
+        order: str | None = None,
     ) -> jax.Array:
         """Draws the pixels that are not known given those before them.
 
-        Args: images u8[B,H,W,C], known bool[B,H,W,C].
+        Args:
+          images: u8[B,H,W,C].
+          known: bool[B,H,W,C].
+          order: of all images; by default `Orders.usual` for those of which something is known,
+            and one drawn by its key for each blank one.
         Returns: u8[B,H,W,C]; known pixels are those of `images`, untouched.
         """
-        levels = self.predictor.levels
-        sampler = self.sampler(state, labels, method, temperature)
-        drawn = sampler.draw(keys, quantise(images, levels), known)
+        levels, orders = self.predictor.levels, self.orders
+        chosen = jnp.full(len(images), orders.place(order))
+        if order is None:
+            blank = ~known.any((1, 2, 3))
+            chosen = jnp.where(blank, orders.for_samples(keys, self.shape), chosen)
+        sampler = self.sampler(state, labels, method, temperature, chosen)
+        given = orders.apply(quantise(images, levels), chosen)
+        drawn = orders.undo(sampler.draw(keys, given, orders.apply(known, chosen)), chosen)
         return jnp.where(known, images, dequantise(drawn, levels))
 
     def sampler(
@@ -172,14 +204,16 @@ class Task(OnePlayer):
         labels: jax.Array,
         method: str = "auto",
         temperature: float | jax.Array = 1.0,
+        chosen: jax.Array | None = None,
     ) -> Sampler:
-        """The sampler for images of those labels i32[B]. Raises UserError for an unknown method."""
+        """The sampler for images of those labels i32[B], as the orders `chosen` i32[B] see them (by
+        default the usual one). Raises UserError for an unknown method."""
         self.check_sample(state, method)
         return Sampler(
             network=self.network.as_sampled(patches=parallel.platform() == "cpu"),
             params=state.params[PLAYER],
             predictor=self.predictor,
-            context=self.context(labels),
+            context=self.context(labels, chosen),
             temperature=temperature,
             method="cached" if method == "auto" else method,
         )
@@ -192,9 +226,17 @@ class Task(OnePlayer):
         first: np.ndarray,
         second: np.ndarray,
     ) -> tuple[int, int]:
-        """See `genlab.task.Completes`."""
-        both = (np.asarray(quantise(x, self.predictor.levels)) for x in (first, second))
-        return self.sampler(state, labels).differences(keys, *both)
+        """See `genlab.capabilities.Completes`."""
+        chosen = self.orders.for_samples(keys, self.shape)
+        both = (
+            np.asarray(self.orders.apply(quantise(jnp.asarray(x), self.predictor.levels), chosen))
+            for x in (first, second)
+        )
+        return self.sampler(state, labels, chosen=chosen).differences(keys, *both)
+
+    def mix(self, models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
+        """The mean of probabilities at each pixel, exact; see `mixing.mix`."""
+        return mixing.mix(models)
 
     def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
         """See `genlab.coding.contract.Compresses`."""
@@ -207,12 +249,14 @@ class Task(OnePlayer):
 
         one = np.asarray(self.condition.no_labels(1))
         chosen = lanes or coding.fitting(sampler(one), self.shape, count)
-        return coding.PixelCoder(sampler, self.shape, self.predictor.levels, chosen)
+        levels, symmetry = self.predictor.levels, self.orders.symmetry
+        return coding.PixelCoder(sampler, self.shape, levels, chosen, symmetry=symmetry)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""
+        """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it, by the usual
+        order."""
         levels = self.predictor.levels
-        values = quantise(batch["image"], levels)
+        values = self.orders.symmetry.apply(quantise(batch["image"], levels))
         params = self._apply(state.params[PLAYER], values, batch["label"])
 
         def mean(colour: int) -> jax.Array:
@@ -220,30 +264,38 @@ class Task(OnePlayer):
             return jax.nn.softmax(logits) @ jnp.arange(levels, dtype=jnp.float32)
 
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
+        means = self.orders.symmetry.undo(means)
         return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
     def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
-        """See `genlab.task.Task`."""
         return {"receptive_fields": (pictures.receptive_fields(self, state), pictures.FIELD)}
 
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
-        """See `genlab.task.Task`."""
         field = {"receptive_field": pictures.receptive_field(self, model.state)}
         return field | pictures.of_images(self, model, split, key)
 
-    def context(self, labels: jax.Array) -> jax.Array | None:
-        """i32[B] -> f32[B,1,1,classes], or None for an unconditional model."""
-        vector = self.condition.vector(labels)
-        return None if vector is None else vector[:, None, None]
+    def context(self, labels: jax.Array, chosen: jax.Array | None = None) -> jax.Array | None:
+        """What the network is told: labels and i32[B] numbers of orders (by default the usual one)
+        -> f32[B,1,1,classes+orders], or None where there is nothing to tell."""
+        if chosen is None:
+            chosen = jnp.full(len(labels), self.orders.place(None))
+        vectors = [self.condition.vector(labels), self.orders.vector(chosen)]
+        told = [vector for vector in vectors if vector is not None]
+        return jnp.concatenate(told, -1)[:, None, None] if told else None
 
     def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
         return choose.observe(self.predictor, self.binarisation, batch["image"], key)
 
     def _apply(
-        self, params: Tree, values: jax.Array, labels: jax.Array, rngs: Any = None
+        self,
+        params: Tree,
+        values: jax.Array,
+        labels: jax.Array,
+        chosen: jax.Array | None = None,
+        rngs: Any = None,
     ) -> jax.Array:
         x = centre(values, self.predictor.levels)  # f32[B,H,W,C]
-        context, train = self.context(labels), rngs is not None
+        context, train = self.context(labels, chosen), rngs is not None
         return outputs_of(self.network, params, x, context, train=train, rngs=rngs)
 
     def _measure(
@@ -251,9 +303,11 @@ class Task(OnePlayer):
         params: Tree,
         values: jax.Array,
         labels: jax.Array,
+        chosen: jax.Array,
         rngs: dict[str, jax.Array] | None = None,
     ) -> Metrics:
-        outputs = self._apply(params, values, labels, rngs)  # f32[B,H,W,C,outputs]
+        values = self.orders.apply(values, chosen)
+        outputs = self._apply(params, values, labels, chosen, rngs)  # f32[B,H,W,C,outputs]
         if isinstance(self.predictor, GreyValue):
             return {"mse": self.predictor.squared_error(outputs, values).mean((1, 2, 3))}
         assert isinstance(self.predictor, PixelLikelihood)

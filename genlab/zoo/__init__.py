@@ -1,0 +1,1 @@
+"""Trained models that come with genlab: weights, config, evaluation and a check of each."""

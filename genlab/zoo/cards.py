@@ -1,0 +1,67 @@
+"""docs/zoo.md: a card for each entry of the zoo, written from the entries alone.
+
+python -m genlab.zoo.cards
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genlab.zoo import entries
+from genlab.zoo.entries import Entry
+
+DOCS = Path(__file__).parents[2] / "docs"
+FIGURES = "figures/zoo"
+HEAD = """# Trained models
+
+These come with genlab, in `genlab/zoo/models`, as weights alone. This page is written by
+`python -m genlab.zoo.cards` from the entries.
+
+```python
+import jax, genlab
+
+model = genlab.pretrained("NAME")  # without a name: all of them
+images = model.sample(jax.random.key(0), 16)
+```
+
+```
+python launch.py --pretrained=NAME --mode=sample
+python launch.py --config=... --workdir=runs/tuned --config.train.init_from=pretrained:NAME
+```
+
+Numbers are of the evaluation split, ± half of the 95 % interval over its images. Samples are the
+first 16 by key 0; none was chosen.
+
+| name | number | size |
+| --- | --- | --- |
+"""
+
+
+def card(entry: Entry, picture: bool) -> str:
+    """What a model is, what it was trained on, its number, and how to make it again."""
+    about = entry.about
+    facts = {
+        "data": f"{about['data']}, images {'x'.join(map(str, about['shape']))}",
+        "number": entry.number,
+        "protocol": entry.protocol,
+        "trained": about["time"],
+        "command": f"`{about['command']}`",
+        "step": f"{about['step']:,}, {about['weights']} weights",
+        "members": ", ".join(entry.members),
+        "size": f"{entry.size / 1e6:.2f} MB, {about['parameters']:,} parameters",
+    }
+    lines = [f"- {name}: {text}" for name, text in facts.items() if text]
+    image = f"\n![samples]({FIGURES}/{entry.name}.png)\n" if picture else ""
+    return f"## {entry.name}\n\n{about['what']}\n\n" + "\n".join(lines) + "\n" + image
+
+
+def page(docs: Path) -> str:
+    """The whole page."""
+    every = entries.every()
+    rows = [f"| [{e.name}](#{e.name}) | {e.number} | {e.size / 1e6:.2f} MB |" for e in every]
+    cards = [card(e, (docs / FIGURES / f"{e.name}.png").exists()) for e in every]
+    return HEAD + "\n".join([*rows, "", *cards])
+
+
+if __name__ == "__main__":
+    (DOCS / "zoo.md").write_text(page(DOCS))

@@ -1,0 +1,126 @@
+"""Entries of the zoo on disk: a folder each, of weights alone.
+
+config.json            of the run
+entry.json             what was measured on what, by which command; digest; `check`
+weights.safetensors    parameters and statistics; none for a mixture of other entries
+check.npz              a few images of the evaluation split, and what the model says of them
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors.numpy
+from etils import epath
+from safetensors import SafetensorError
+
+from genlab.errors import UserError
+from genlab.state import State, Tree
+from genlab.workdir import places
+from genlab.workdir.digests import digest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trained model, as described by its entry.json."""
+
+    name: str
+    about: dict[str, Any]
+    folder: epath.Path
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the entries whose mixture it is; of a single model none."""
+        return self.about.get("members", [])
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """The line of eval.jsonl that was measured of it."""
+        return self.about["evaluation"]
+
+    @property
+    def number(self) -> str:
+        """Its headline metric with unit and, of a mean over images, the 95 % interval."""
+        metric, line = self.about["headline"], self.evaluation
+        text = f"{metric} {line[metric]:.4g} {self.about['unit']}".rstrip()
+        error = line.get("standard_error", {}).get(metric)
+        return text + (f" ± {1.96 * error:.2g}" if error else "")
+
+    @property
+    def protocol(self) -> str:
+        """What the number was measured on."""
+        return ", ".join(f"{key} {value}" for key, value in self.evaluation["protocol"].items())
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(path.stat().length for path in self.folder.iterdir())
+
+    def state(self, target: State) -> State:
+        """Its state in the structure of a task's abstract state, which has no optimizer's.
+
+        Raises: UserError if the weights are damaged, or of another version of the model.
+        """
+        try:
+            arrays = safetensors.numpy.load((self.folder / "weights.safetensors").read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"pretrained:{self.name} is damaged ({error}).") from None
+        paths, tree = jax.tree_util.tree_flatten_with_path(_kept(target))
+        wanted = {jax.tree_util.keystr(path): (x.shape, x.dtype) for path, x in paths}
+        if wanted != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
+            raise UserError(
+                f"pretrained:{self.name}: its weights are of another version of genlab."
+            )
+        leaves = [arrays[name] for name in wanted]
+        found = target.replace(
+            **jax.tree.unflatten(tree, leaves),
+            step=np.int32(self.about["step"]),
+            attempt=np.int32(0),
+            opt={},
+            ema={},
+        )
+        if digest(_kept(found)) != self.about["sha256"]:
+            raise UserError(f"pretrained:{self.name} is damaged (its digest does not match).")
+        return found
+
+
+def _kept(state: State) -> dict[str, Tree]:
+    return {"params": state.params, "stats": state.stats}
+
+
+def read(name: str) -> Entry:
+    """The entry of that name. Raises UserError if there is none."""
+    folder = places.folder(places.PRETRAINED + name)
+    return Entry(name, json.loads((folder / "entry.json").read_text()), folder)
+
+
+def write(folder: epath.Path, config: str, about: dict[str, Any], state: State | None) -> None:
+    """Writes an entry; state: with the weights to keep as its params, None for a mixture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if state is not None:
+        host = jax.device_get(_kept(state))
+        leaves = jax.tree_util.tree_leaves_with_path(host)
+        arrays = {jax.tree_util.keystr(path): np.ascontiguousarray(x) for path, x in leaves}
+        (folder / "weights.safetensors").write_bytes(safetensors.numpy.save(arrays))
+        about = about | {"sha256": digest(host)}
+    (folder / "config.json").write_text(config)
+    (folder / "entry.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+
+
+class Entries(tuple[Entry, ...]):
+    """All entries; printed, a table of names, numbers, protocols and sizes."""
+
+    def __repr__(self) -> str:
+        rows = [(e.name, e.number, f"{e.size / 1e6:.2f} MB", e.protocol) for e in self]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def every() -> Entries:
+    """Every entry, by name."""
+    return Entries(read(name) for name in places.pretrained_names())

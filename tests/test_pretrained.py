@@ -1,0 +1,49 @@
+"""The models that come with genlab: their recorded numbers, their files and their page."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import tomllib
+
+import genlab
+from genlab.capabilities import Samples
+from genlab.workdir import places
+from genlab.zoo import cards, check, entries
+from tests.conftest import ROOT
+
+
+def test_each_model_of_the_package_finds_its_recorded_numbers():
+    """The likelihoods of its bundled images; its samples bit for bit or, by other versions and
+    processors, their metric."""
+    for name in places.pretrained_names():
+        finds_its_numbers(name)
+
+
+def finds_its_numbers(name: str) -> None:
+    entry, model = entries.read(name), genlab.pretrained(name)
+    assert max(check.differences(entry.folder, model).values()) < 1e-3, name
+    if isinstance(model.task, Samples):
+        images, found = check.sampled(model)
+        kept = entry.about["samples"]
+        bits = hashlib.sha256(images.tobytes()).hexdigest() == kept["sha256"]
+        numbers = [k for k in ("log_prob", "mean_grey") if k in kept]
+        near = all(abs(found[k] - kept[k]) <= 0.02 * abs(kept[k]) for k in numbers)
+        assert bits or near, name
+
+
+def test_every_file_of_an_entry_is_in_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["genlab"]
+    folder = ROOT / "genlab"
+    files = [str(p.relative_to(folder)) for p in (folder / "zoo/models").rglob("*") if p.is_file()]
+    files.append("zoo/models/name/weights.safetensors")
+    assert all(any(fnmatch.fnmatch(file, pattern) for pattern in patterns) for file in files)
+
+
+def test_the_page_is_that_of_the_entries():
+    path = ROOT / "docs" / "zoo.md"
+    assert path.read_text() == cards.page(ROOT / "docs")
+    for entry in entries.every():
+        assert str(ROOT.parent) not in json.dumps(entry.about)

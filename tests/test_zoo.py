@@ -1,0 +1,129 @@
+"""The zoo: an entry is what the run was, and is found again from the package alone."""
+
+from __future__ import annotations
+
+import pickle
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+
+import genlab
+from genlab.errors import UserError
+from genlab.training import loop as train
+from genlab.workdir import places
+from genlab.zoo import add, cards, check, entries
+from tests.conftest import tiny_config
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """A zoo of its own with two tiny models and their mixture; its folder, and the workdirs."""
+    root = tmp_path_factory.mktemp("zoo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "ENTRIES", epath.Path(root / "models"))
+        patch.setattr(cards, "DOCS", root / "docs")
+        (root / "docs").mkdir()
+        names = []
+        for seed in (0, 1):
+            config = tiny_config()
+            config.seed = seed
+            names.append(str(root / f"run{seed}"))
+            train.train(config, names[-1])
+            add.add(names[-1], f"tiny{seed}", "A tiny PixelCNN.", "1 core, seconds")
+        add.add("mixture:pretrained:tiny0,pretrained:tiny1", "tiny_both", "Both.", "")
+        yield root, names
+
+
+def test_an_entry_is_the_run_with_averaged_weights(zoo):
+    root, (workdir, _) = zoo
+    run, model = genlab.restore(workdir), genlab.pretrained("tiny0")
+    for a, b in zip(*(jax.tree.leaves(m.state.params) for m in (run, model)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not model.state.opt and not model.state.ema and model.weights == "ema"
+    images = model.sample(jax.random.key(1), 3)
+    np.testing.assert_array_equal(images, run.sample(jax.random.key(1), 3))
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).log_prob(images), run.log_prob(images)
+    )
+    assert (root / "models" / "tiny0" / "weights.safetensors").exists()
+
+
+def test_what_was_recorded_is_found_again(zoo):
+    """Likelihoods of the bundled images and the digest of samples, of models and mixtures."""
+    for entry in entries.every():
+        model = genlab.pretrained(entry.name)
+        found = check.differences(entry.folder, model)
+        assert found and max(found.values()) < 1e-5
+        images, again = check.sampled(model)
+        assert again == entry.about["samples"] and len(images) == 16
+
+
+def test_a_mixture_entry_names_its_members_and_keeps_no_weights(zoo):
+    root, _ = zoo
+    model = genlab.pretrained("tiny_both")
+    assert model.task.members == ("pretrained:tiny0", "pretrained:tiny1")
+    assert not (root / "models" / "tiny_both" / "weights.safetensors").exists()
+    other = genlab.mixture(["pretrained:tiny0", "pretrained:tiny1"])
+    images = model.sample(jax.random.key(0), 2)
+    np.testing.assert_array_equal(model.log_prob(images), other.log_prob(images))
+
+
+def test_all_are_listed_and_have_a_card(zoo):
+    root, _ = zoo
+    text = repr(genlab.pretrained())
+    assert [line.split()[0] for line in text.splitlines()] == ["tiny0", "tiny1", "tiny_both"]
+    assert "nats per image ± " in text and "MB" in text and "split test[:20]" in text
+    page = (root / "docs" / "zoo.md").read_text()
+    assert page == cards.page(root / "docs")
+    for entry in entries.every():
+        assert f"## {entry.name}" in page and f"{entry.name}.png)" in page
+    assert str(root) not in page
+
+
+def test_training_starts_from_an_entry(zoo, tmp_path):
+    config = tiny_config()
+    config.train.update(init_from="pretrained:tiny0", steps=1, eval_every=0, checkpoint_every=1)
+    config.optim.learning_rate = 0.0
+    train.train(config, str(tmp_path))
+    started = genlab.restore(str(tmp_path), weights="raw").state.params
+    entry = genlab.pretrained("tiny0").state.params
+    for a, b in zip(*map(jax.tree.leaves, (started, entry)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda: genlab.pretrained("tiny3"), "no such pretrained model. Did you mean 'tiny"),
+        (lambda: genlab.restore("pretrained:tiny0", step=3), "step 3 asked for; it is of step 6"),
+        (lambda: genlab.restore("pretrained:tiny0", weights="raw"), "raw weights asked for"),
+        (lambda: add.add("x", "No Name", "", ""), "small letters"),
+        (
+            lambda: add.add("pretrained:tiny0", "x", "", "", evaluated="no"),
+            "no evaluation of step 6",
+        ),
+        (lambda: add.add("pretrained:tiny0", "x", "", "", metric="nl"), "Did you mean 'nll'"),
+    ],
+)
+def test_what_is_not_there_is_one_line(zoo, act, told):
+    with pytest.raises(UserError, match=told):
+        act()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "absent"])
+def test_damaged_weights_are_one_line(zoo, damage):
+    root, _ = zoo
+    path = root / "models" / "tiny1" / "weights.safetensors"
+    whole = path.read_bytes()
+    try:
+        if damage == "absent":
+            path.unlink()
+        else:
+            flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+            path.write_bytes(flipped if damage == "flip" else whole[:-9])
+        with pytest.raises(UserError, match="pretrained:tiny1 is damaged"):
+            genlab.pretrained("tiny1")
+    finally:
+        path.write_bytes(whole)
