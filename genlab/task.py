@@ -11,6 +11,7 @@ Everything a task computes runs inside `parallel`, where the `data` axis is boun
 from __future__ import annotations
 
 import abc
+import dataclasses
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,6 +188,25 @@ class OnePlayer(Task):
     def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
         """One descent on the loss."""
         return updates.descend(PLAYER, self.optimizer, self.loss, self.ema)(state, batch, key)
+
+
+def in_float32(part: Any) -> Any:
+    """A task or a network whose networks all compute in float32, whatever they were trained in."""
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if isinstance(part, nn.Module) and field.name == "dtype" and value != "float32":
+            changed["dtype"] = "float32"
+        elif isinstance(value, (nn.Module, Task)) and field.name != "parent":
+            exact = in_float32(value)
+            changed |= {} if exact is value else {field.name: exact}
+    if not changed:
+        return part
+    return (
+        part.clone(**changed)
+        if isinstance(part, nn.Module)
+        else dataclasses.replace(part, **changed)
+    )
 
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
