@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import importlib
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,21 +194,22 @@ class OnePlayer(Task):
 
 def in_float32(part: Any) -> Any:
     """A task or a network whose networks all compute in float32, whatever they were trained in."""
-    changed: dict[str, Any] = {}
-    for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
-        if isinstance(part, nn.Module) and field.name == "dtype" and value != "float32":
-            changed["dtype"] = "float32"
-        elif isinstance(value, (nn.Module, Task)) and field.name != "parent":
-            exact = in_float32(value)
-            changed |= {} if exact is value else {field.name: exact}
+    if isinstance(part, tuple):
+        each = tuple(map(in_float32, part))
+        return part if all(map(operator.is_, each, part)) else each
+    if not isinstance(part, (nn.Module, Task)) or not dataclasses.is_dataclass(part):
+        return part
+    own = {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if f.name != "parent"}
+    exact = {name: in_float32(value) for name, value in own.items()}
+    if isinstance(part, nn.Module) and "dtype" in own:
+        exact["dtype"] = "float32"
+    changed = {n: x for n, x in exact.items() if x is not own[n] and x != own[n]}
     if not changed:
         return part
-    return (
-        part.clone(**changed)
-        if isinstance(part, nn.Module)
-        else dataclasses.replace(part, **changed)
-    )
+    clone: Any = part.clone if isinstance(part, nn.Module) else functools.partial(
+        dataclasses.replace, part
+    )  # fmt: skip
+    return clone(**changed)
 
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
