@@ -7,7 +7,7 @@ DEMO := runs/demo
 CLEAN := .venv-package
 PACKAGE := runs/package
 
-.PHONY: demo test lint test-package test-server test-browser test-cluster
+.PHONY: demo test lint test-package test-server test-browser test-cluster test-libtpu
 
 demo: $(VENV)/ready
 	$(RUN) launch.py --config=configs/digits_pixelcnn.py --workdir=$(DEMO)
@@ -19,7 +19,7 @@ test: $(VENV)/ready
 	$(RUN) -m pytest
 
 # Tests that need more than Python: see the markers in pyproject.toml.
-test-server test-browser test-cluster: $(VENV)/ready
+test-server test-browser test-cluster test-libtpu: $(VENV)/ready
 	$(RUN) -m pytest -m $(@:test-%=%)
 
 lint: $(VENV)/ready

@@ -19,9 +19,21 @@ from absl import app, flags
 from ml_collections import ConfigDict
 
 from genlab import cli, parallel
+from genlab import config as configs
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-from genlab.modes import benchmark, compare, compress, evaluate, points, sample, summary, sweep
+from genlab.modes import (
+    benchmark,
+    compare,
+    compress,
+    evaluate,
+    plan,
+    points,
+    sample,
+    summary,
+    sweep,
+)
+from genlab.planning import programs, topologies
 from genlab.training import loop as train
 from genlab.workdir import lock, paths
 
@@ -60,6 +72,13 @@ def run_compare(config: ConfigDict, workdir: str) -> None:
     compare.compare(workdir, FLAGS.against)
 
 
+def run_plan(config: ConfigDict, _: str) -> None:
+    """The config on the chips of --topology, beside those of --against."""
+    against = [name for name in (FLAGS.against or "").split(",") if name]
+    named = {FLAGS.config_file or FLAGS.workdir: config} | {n: configs.load(n) for n in against}
+    plan.plan(named, FLAGS.topology, FLAGS.programs, FLAGS.examples, FLAGS.largest_batch)
+
+
 MODES = {
     "train": train.train,
     "eval": run_eval,
@@ -70,6 +89,7 @@ MODES = {
     "benchmark": benchmark.benchmark,
     "compress": run_compress,
     "decompress": run_decompress,
+    "plan": run_plan,
 }
 NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress")
 OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress")
@@ -79,7 +99,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
 flags.DEFINE_string("pretrained", "", "A model that comes with genlab, in a workdir's stead.")
 flags.DEFINE_string("mixture", "", "Workdirs whose probabilities are averaged: a,b:step,...")
-flags.DEFINE_string("against", "", "The evaluated workdir that compare compares with.")
+flags.DEFINE_string(
+    "against", "", "Of compare: another evaluated workdir; of plan: configs, with commas."
+)
 flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir; a .glz.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
@@ -87,6 +109,10 @@ flags.DEFINE_string(
 flags.DEFINE_bool("verify", True, "Whether compress decodes what it has coded, and compares.")
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
 flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")
+flags.DEFINE_string("topology", "v5e:2x2", f"Chips for --mode=plan: {topologies.EXAMPLES}.")
+flags.DEFINE_list("programs", list(programs.KINDS), "What --mode=plan compiles.")
+flags.DEFINE_integer("examples", 0, "Training examples, for --mode=plan; 0 is of the config.")
+flags.DEFINE_bool("largest_batch", True, "Whether --mode=plan looks for the largest batch.")
 flags.DEFINE_string("coordinator", "", "host:port of process 0, or 'auto' on SLURM and TPU pods.")
 flags.DEFINE_integer("processes", None, "Processes that train together; with --coordinator.")
 flags.DEFINE_integer("process", None, "Which of them this one is; with --coordinator.")

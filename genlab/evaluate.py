@@ -14,7 +14,7 @@ from genlab.condition import Spec
 from genlab.noise import AXIS
 from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree
-from genlab.task import Task, abstract_batch, abstract_state
+from genlab.task import Task, abstract_batch, abstract_state, in_float32
 
 PerImage = dict[str, Any]  # {metric: f32[N]}
 IMAGE = "image"  # the key of what tells images apart
@@ -82,8 +82,33 @@ def _passes(
     keep: bool,
 ) -> Callable[[Tree], list[Sums]]:
     """A function from a replicated state to what each batch of the split gives."""
-    size = -(-min(batch_size, len(split)) // replicas.count) * replicas.count
+    size = padded_size(batch_size, len(split), replicas.count)
     feed = data.feed(split, replicas, resident_mb)
+    compiled = compile_evaluation(task, replicas, feed, seed, keep)
+
+    def run(state: Tree) -> list[Sums]:
+        number, seen = replicas.replicate(np.int32(0)), []
+        for part in feed.calls(data.evaluation_rows(size, len(split))):
+            number, sums = compiled(number, (state, feed.shared), part)
+            seen.append(replicas.first(sums))
+        return jax.device_get(seen)
+
+    return run
+
+
+def padded_size(batch_size: int, examples: int, replicas: int) -> int:
+    """The images of a batch: no more than there are, a multiple of the replicas."""
+    return -(-min(batch_size, examples) // replicas) * replicas
+
+
+def compile_evaluation(
+    task: Task, replicas: Replicas, feed: data.Feed, seed: int, keep: bool = False
+) -> Callable[..., Any]:
+    """(number of the batch, (state, shared), split) -> (number + 1, `Sums`).
+
+    In float32 and at the highest precision of products, whatever the training's were.
+    """
+    task = in_float32(task)
     key = jax.random.fold_in(jax.random.key(seed), 2)
 
     def call(number: jax.Array, shared: Any, part: dict[str, jax.Array]) -> Any:
@@ -105,16 +130,7 @@ def _passes(
         total, count = jax.lax.psum((sums, mask.sum()), AXIS)
         return number + 1, Sums(total, count, each)
 
-    compiled = replicas.compile(call)
-
-    def run(state: Tree) -> list[Sums]:
-        number, seen = replicas.replicate(np.int32(0)), []
-        for part in feed.calls(data.evaluation_rows(size, len(split))):
-            number, sums = compiled(number, (state, feed.shared), part)
-            seen.append(replicas.first(sums))
-        return jax.device_get(seen)
-
-    return run
+    return replicas.compile(call)
 
 
 def _all_rows(x: jax.Array) -> jax.Array:

@@ -49,7 +49,7 @@ def _mixed(config: ConfigDict, place: str, step: str | int, weights: str) -> Mod
     """The model of a mixture; its config is that of the first member."""
     models = [restore(name, own or step, weights) for name, own in places.members(place)]
     first = models[0]
-    first.compiled("mix")  # says which families mix
+    first.function("mix")  # says which families mix
     assert isinstance(first.task, Mixes)
     names = [m.workdir if places.is_pretrained(m.workdir) else f"{m.workdir}:{m.step}"
              for m in models]  # fmt: skip

@@ -7,17 +7,34 @@ the whole replica, which breaks that; the Dropout here does not.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+_part: contextvars.ContextVar[int | jax.Array] = contextvars.ContextVar("part", default=0)
 AXIS = "data"  # the mapped axis of every step and evaluation
 
 
 def row_keys(key: jax.Array, size: int) -> jax.Array:
     """key[size]: one key for each example of this replica's batch."""
-    rows = jnp.arange(size) * jax.lax.axis_size(AXIS) + jax.lax.axis_index(AXIS)
+    rows = (_part.get() * size + jnp.arange(size)) * jax.lax.axis_size(AXIS) + jax.lax.axis_index(
+        AXIS
+    )
     return jax.vmap(jax.random.fold_in, (None, 0))(key, rows)
+
+
+@contextlib.contextmanager
+def part_of_batch(number: jax.Array) -> Iterator[None]:
+    """While traced within, batches are the part of that number of a larger one, in as many rows."""
+    before = _part.set(number)
+    try:
+        yield
+    finally:
+        _part.reset(before)
 
 
 def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

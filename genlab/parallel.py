@@ -8,6 +8,7 @@ than a step sees: [replicas of this process, steps of this call, ...].
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from genlab.errors import UserError, hint
 from genlab.noise import AXIS
 from genlab.state import Tree
 
+EXACT = "highest"  # precision of products: what is measured and drawn has no other
+_EACH = "each"  # the axis of devices that do not know of each other
 SHARED, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
 
 
@@ -67,14 +70,18 @@ class Replicas:
         mine = jax.process_index()
         return [i for i, d in enumerate(self.mesh.devices.flat) if d.process_index == mine]
 
-    def rows(self, batches: np.ndarray) -> np.ndarray:
-        """[steps,B] -> [local replicas,steps,B/n]: the rows that this process holds."""
-        steps, size = batches.shape
+    def check(self, size: int) -> None:
+        """Raises UserError for a batch size that the devices do not divide."""
         if size % self.count:
             raise UserError(
                 f"data.batch_size={size} is not divisible by the {self.count} devices;"
                 f" take {max(size // self.count, 1) * self.count}."
             )
+
+    def rows(self, batches: np.ndarray) -> np.ndarray:
+        """[steps,B] -> [local replicas,steps,B/n]: the rows that this process holds."""
+        steps, size = batches.shape
+        self.check(size)
         return batches.reshape(steps, -1, self.count).transpose(2, 0, 1)[self.local]
 
     def replicate(self, tree: Tree) -> Tree:
@@ -104,11 +111,16 @@ class Replicas:
             return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
         return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
-    def compile(self, fn: Callable[[Tree, Tree, Tree], Any]) -> Callable[..., Any]:
+    def compile(
+        self, fn: Callable[[Tree, Tree, Tree], Any], precision: str = EXACT
+    ) -> Callable[..., Any]:
         """fn(carry, shared, split) -> (carry, results), compiled; all results are shared.
 
         The carry's memory is reused: do not touch the one passed in afterwards.
+
+        Args: precision: of matrix products, see `with_precision`.
         """
+        fn = with_precision(fn, precision)
 
         def one(carry: Tree, shared: Tree, split: Tree) -> Any:
             return fn(carry, shared, jax.tree.map(lambda x: x[0], split))
@@ -138,7 +150,51 @@ def platform() -> str:
     return device.platform if device else jax.default_backend()
 
 
-def on_one_device(fn: Callable[..., Any]) -> jax.stages.Wrapped:
-    """The function, compiled for one device with the `data` axis bound: for scripts, samplers."""
-    mesh = Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
+def with_precision(fn: Callable[..., Any], precision: str) -> Callable[..., Any]:
+    """The function with matrix products of float32 of that precision.
+
+    "default" is one bfloat16 product on a TPU and perhaps TF32 on a GPU, "high" three, "highest"
+    is float32. On a CPU all are.
+    """
+
+    @functools.wraps(fn)
+    def precise(*given: Any) -> Any:
+        with jax.default_matmul_precision(precision):
+            return fn(*given)
+
+    return precise
+
+
+def on_one_device(fn: Callable[..., Any], device: Any = None) -> jax.stages.Wrapped:
+    """The function, compiled for one device with the `data` axis bound: for scripts, samplers.
+
+    Its matrix products are of the highest precision.
+
+    Args: device: the first local one by default.
+    """
+    fn = with_precision(fn, EXACT)
+    mesh = Mesh(np.array([device or jax.local_devices()[0]]), (AXIS,))
     return jax.jit(jax.shard_map(fn, mesh=mesh, in_specs=SHARED, out_specs=SHARED, check_vma=False))
+
+
+def on_each_device(fn: Callable[..., Any], count: int) -> jax.stages.Wrapped:
+    """(shared, split [count,...]) -> [count,...]: fn(shared, *one) on each of the first devices of
+    this process, each with a `data` axis of its own, as on one device alone."""
+    fn = with_precision(fn, EXACT)
+
+    def one(shared: Tree, split: Tree) -> Tree:
+        made = fn(shared, *jax.tree.map(lambda x: x[0], split))
+        return jax.tree.map(lambda x: x[None], made)
+
+    specs, out = (SHARED, PartitionSpec(_EACH)), PartitionSpec(_EACH)
+    mesh = _first_devices(count)
+    return jax.jit(jax.shard_map(one, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False))
+
+
+def on_first_devices(tree: Tree, count: int) -> Tree:
+    """The arrays, on each of the devices of `on_each_device`."""
+    return jax.device_put(tree, NamedSharding(_first_devices(count), SHARED))
+
+
+def _first_devices(count: int) -> Mesh:
+    return Mesh(np.array(jax.local_devices()[:count])[:, None], (_EACH, AXIS))

@@ -11,7 +11,10 @@ Everything a task computes runs inside `parallel`, where the `data` axis is boun
 from __future__ import annotations
 
 import abc
+import dataclasses
+import functools
 import importlib
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +190,26 @@ class OnePlayer(Task):
     def step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
         """One descent on the loss."""
         return updates.descend(PLAYER, self.optimizer, self.loss, self.ema)(state, batch, key)
+
+
+def in_float32(part: Any) -> Any:
+    """A task or a network whose networks all compute in float32, whatever they were trained in."""
+    if isinstance(part, tuple):
+        each = tuple(map(in_float32, part))
+        return part if all(map(operator.is_, each, part)) else each
+    if not isinstance(part, (nn.Module, Task)) or not dataclasses.is_dataclass(part):
+        return part
+    own = {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if f.name != "parent"}
+    exact = {name: in_float32(value) for name, value in own.items()}
+    if isinstance(part, nn.Module) and "dtype" in own:
+        exact["dtype"] = "float32"
+    changed = {n: x for n, x in exact.items() if x is not own[n] and x != own[n]}
+    if not changed:
+        return part
+    clone: Any = part.clone if isinstance(part, nn.Module) else functools.partial(
+        dataclasses.replace, part
+    )  # fmt: skip
+    return clone(**changed)
 
 
 def abstract_batch(spec: Spec, size: int = 1) -> dict[str, jax.ShapeDtypeStruct]:

@@ -18,7 +18,6 @@ from genlab.coding import codec
 from genlab.condition import Spec
 from genlab.data import gate
 from genlab.errors import UserError
-from genlab.programs import Chunk
 from genlab.state import State
 from genlab.task import Task
 
@@ -63,7 +62,7 @@ class Model:
         """
         count = gate.count(count, "sample.count")
         method = method or self.config.sample.method
-        run = self.compiled("sample", method)  # says which families sample
+        run = self.function("sample", method)  # says which families sample
         self.task.check_sample(self.state, method)
         if labels is None:
             labels = self._each_in_turn(count)
@@ -90,7 +89,7 @@ class Model:
           which nothing is known one drawn by its key.
         """
         method = method or self.config.sample.method
-        run = self.compiled("complete", method, **({"order": order} if order else {}))
+        run = self.function("complete", method, **({"order": order} if order else {}))
         self.task.check_sample(self.state, method)
         images = gate.images(images, self.spec.shape)
         known = gate.known(known, images.shape)
@@ -114,11 +113,11 @@ class Model:
 
     def decode(self, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """f32[N,codes] -> u8[N,H,W,C]."""
-        run = self.compiled("decode")
-        assert isinstance(self.task, Decodes)  # `compiled` has refused what is not
+        run = self.function("decode")
+        assert isinstance(self.task, Decodes)  # `function` has refused what is not
         codes = gate.codes(codes, self.task.code_size())
         arrays = (codes, self._labels(labels, len(codes)))
-        return self._in_chunks(lambda start, chunk: run(self.state, *chunk), arrays)
+        return self._in_chunks(run, lambda start, rows: tuple(rows), arrays)
 
     def reconstruct(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """u8[N,H,W,C] -> u8[N,H,W,C], through the code."""
@@ -163,20 +162,19 @@ class Model:
 
         The i-th chunk of `sample.batch_size` images gets the key folded with i.
         """
-        run = self.compiled(capability, **options)
+        run = self.function(capability, **options)
         images = gate.images(images, self.spec.shape)
         key = jax.random.key(0) if key is None else gate.key(key)
 
-        def chunk(start: int, arrays: list[np.ndarray]) -> jax.Array:
-            batch = {"image": arrays[0], "label": arrays[1]}
-            return run(self.state, batch, jax.random.fold_in(key, start))
+        def given(start: int, rows: list[np.ndarray]) -> tuple[Any, ...]:
+            return {"image": rows[0], "label": rows[1]}, jax.random.fold_in(key, start)
 
-        return self._in_chunks(chunk, (images, self._labels(labels, len(images))))
+        return self._in_chunks(run, given, (images, self._labels(labels, len(images))))
 
-    def compiled(
+    def function(
         self, capability: str, method: str | None = None, **options: Any
     ) -> Callable[..., Any]:
-        """The task's method of that name, compiled for one device.
+        """The task's method of that name, to be compiled; in float32, whatever it was trained in.
 
         Raises: UserError naming the families that have it, if this one has not.
         """
@@ -186,7 +184,9 @@ class Model:
             raise UserError(
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
-        return programs.compiled(self.task, capability, method, tuple(options.items()))
+        return programs.function(
+            tasks.in_float32(self.task), capability, method, tuple(options.items())
+        )
 
     def _each_in_turn(self, count: int) -> np.ndarray:
         """i32[count], all classes in turn; of attributes bool[count,K], one at a time."""
@@ -212,13 +212,18 @@ class Model:
         warmth, key = gate.temperature(temperature), gate.key(key)
         size = self.config.sample.batch_size
 
-        def chunk(start: int, arrays: list[np.ndarray]) -> jax.Array:
+        def given(start: int, rows: list[np.ndarray]) -> tuple[Any, ...]:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + np.arange(size))
-            return run(self.state, keys, *arrays, warmth)
+            return keys, *rows, warmth
 
-        return self._in_chunks(chunk, arrays, progress)
+        return self._in_chunks(run, given, arrays, progress)
 
     def _in_chunks(
-        self, run: Chunk, arrays: tuple[np.ndarray, ...], progress: bool = False
+        self,
+        run: Callable[..., jax.Array],
+        given: programs.Given,
+        arrays: tuple[np.ndarray, ...],
+        progress: bool = False,
     ) -> np.ndarray:
-        return programs.in_chunks(run, arrays, self.config.sample.batch_size, progress)
+        size = self.config.sample.batch_size
+        return programs.in_chunks(run, self.state, given, arrays, size, progress)

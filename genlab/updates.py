@@ -5,15 +5,20 @@ Everything here runs inside `parallel`, where the `data` axis is bound.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from genlab import noise
+from genlab.errors import UserError
 from genlab.noise import AXIS
 from genlab.state import State, Tree
 
+_micro_batches: contextvars.ContextVar[int] = contextvars.ContextVar("micro_batches", default=1)
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Step = Callable[[State, Batch, jax.Array], tuple[State, Metrics]]
@@ -33,7 +38,7 @@ def descend(
 
     def step(state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
         old = state.params[player]
-        grads, (metrics, stats) = jax.grad(loss, has_aux=True)(old, state, batch, key)
+        grads, (metrics, stats) = gradients(loss, old, state, batch, key)
         # With check_vma off each replica holds its own gradient: this mean is the only one.
         grads, metrics, stats = jax.lax.pmean((grads, metrics, stats), AXIS)
         updates, opt = optimizer.update(grads, state.opt[player], old)
@@ -57,6 +62,49 @@ def descend(
         ), metrics
 
     return step
+
+
+@contextlib.contextmanager
+def in_micro_batches(count: int) -> Iterator[None]:
+    """While traced within, each update goes through its batch in so many parts."""
+    before = _micro_batches.set(count)
+    try:
+        yield
+    finally:
+        _micro_batches.reset(before)
+
+
+def gradients(
+    loss: Loss, params: Tree, state: State, batch: Batch, key: jax.Array
+) -> tuple[Tree, tuple[Metrics, Tree]]:
+    """The gradient of a loss, its metrics and statistics: in micro-batches, means over them.
+
+    A micro-batch draws the noise that its rows draw in the whole batch, so that means over examples
+    are the same up to rounding. What a network takes from the batch it sees, as batch normalisation
+    does, it takes from the micro-batch.
+    """
+    count, grad = _micro_batches.get(), jax.grad(loss, has_aux=True)
+    if count == 1:
+        return grad(params, state, batch, key)
+    size = len(batch["image"])
+    if size % count:
+        raise UserError(
+            f"train.accumulate={count} does not divide the {size} images of an update on a device;"
+            " take a number that does, or another data.batch_size."
+        )
+    parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
+
+    def micro(number: jax.Array) -> tuple[Tree, tuple[Metrics, Tree]]:
+        with noise.part_of_batch(number):
+            return grad(params, state, jax.tree.map(lambda x: x[number], parts), key)
+
+    def add(sums: Tree, number: jax.Array) -> tuple[Tree, None]:
+        return jax.tree.map(jnp.add, sums, micro(number)), None
+
+    shapes = jax.eval_shape(micro, jnp.int32(0))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    sums, _ = jax.lax.scan(add, zeros, jnp.arange(count))
+    return jax.tree.map(lambda x: x / count, sums)
 
 
 def chain(*steps: Step) -> Step:

@@ -13,9 +13,9 @@ from genlab import task
 from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.likelihoods.logistic import Logistic, LogisticMixture
-from genlab.modes import benchmark
 from genlab.nn import lstm, recurrent
 from genlab.parallel import on_one_device
+from genlab.planning import flops
 from genlab.tasks import autoregressive
 from genlab.tasks.autoregressive import pictures
 from tests.helpers import measured_field
@@ -147,6 +147,6 @@ def test_products_are_counted_through_scans_and_gradients():
 
     x, w = jnp.ones((4, 5)), jnp.ones((5, 5))
     forward = 7 * 2 * 4 * 5 * 5
-    assert benchmark.product_flops(jax.make_jaxpr(loss)(x, w).jaxpr) == forward
+    assert flops.product_flops(jax.make_jaxpr(loss)(x, w).jaxpr) == forward
     slopes = jax.jit(jax.grad(loss, (0, 1)))
-    assert benchmark.product_flops(jax.make_jaxpr(slopes)(x, w).jaxpr) == 3 * forward
+    assert flops.product_flops(jax.make_jaxpr(slopes)(x, w).jaxpr) == 3 * forward

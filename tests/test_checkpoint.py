@@ -181,7 +181,7 @@ def test_restore_offers_raw_weights_and_the_best_step(trained):
 
 def test_what_a_family_cannot_do_names_those_that_can(trained):
     with pytest.raises(UserError, match="autoregressive has no encode; families that have it:"):
-        restore(trained).compiled("encode")
+        restore(trained).function("encode")
 
 
 def test_a_workdir_without_a_run_is_one_line(tmp_path, trained):

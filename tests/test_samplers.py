@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from genlab import parallel
 from genlab.likelihoods.choose import Bernoulli, Categorical, GreyValue
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
+from genlab.nn.pixel import PixelNetwork
 from genlab.tasks.autoregressive import stepping
 from genlab.tasks.autoregressive.sampling import METHODS, Sampler
 from tests.helpers import NETWORKS, network, weights
@@ -127,3 +129,35 @@ def test_a_grey_value_model_draws_its_rounded_prediction():
     drawn = draw(net, params, likelihood, keys, blank, blank > 0, "cached")
     found = net.apply({"params": params}, centre(jnp.asarray(drawn), 9))
     np.testing.assert_array_equal(drawn, np.round(likelihood.mean(found)))
+
+
+@pytest.mark.parametrize("passes", [1, 28])
+def test_auto_draws_the_same_images_on_any_platform(monkeypatch, passes):
+    """Elsewhere than on a CPU it draws by fixed points, and from a cache if they do not settle."""
+    net, likelihood, shape = network("gated", 4), Categorical(4), (4, 3, 1)
+    params, keys = weights(net, shape), jax.random.split(jax.random.key(0), 6)
+    blank = jnp.zeros((6, *shape), jnp.int32)
+    cached = draw(net, params, likelihood, keys, blank, blank > 0, "auto")
+    monkeypatch.setattr(parallel, "platform", lambda: "tpu")
+    monkeypatch.setattr(PixelNetwork, "passes_of_a_cached_draw", passes)
+    sampler = Sampler(net.as_sampled(False), params, likelihood, method="auto")
+    program = jax.make_jaxpr(sampler.draw)(keys, blank, blank > 0)
+    assert "while" in str(program) and "cond" in str(program)
+    other = np.asarray(jax.jit(sampler.draw)(keys, blank, blank > 0))
+    assert sampler.differences(keys, cached, other)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["plain", "gated", "row", "diagonal"])
+def test_weights_of_colours_come_cut_and_are_the_same_as_those_cut_at_the_pixel(name):
+    net, shape = network(name, 4), (2, 4, 3, 3)
+    params, x = weights(net, shape[1:]), jax.random.normal(jax.random.key(1), shape)
+    stepper = stepping.Cached(net, params, None, shape)
+    cache = stepper.row(stepper.start(), x, jnp.int32(0))
+
+    def colour(cut):
+        variables = {"params": params, "cache": cache} | cut
+        return net.apply(variables, x, None, at=(0, 0, 1), mutable=["cache"])[0]
+
+    np.testing.assert_array_equal(colour(stepper.cut), colour({}))
+    nothing = jax.tree.map(jnp.zeros_like, stepper.cut)
+    assert not np.array_equal(colour(nothing), colour({}))

@@ -238,7 +238,7 @@ def _check_levels(images: np.ndarray, levels: int) -> None:
 
 
 def _coder(model: Model, count: int, lanes: int) -> ImageCoder:
-    model.compiled("coder")  # says which families compress
+    model.function("coder")  # says which families compress
     assert isinstance(model.task, Compresses)
     return model.task.coder(model.state, count, lanes)
 

@@ -8,19 +8,21 @@ import math
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
 from ml_collections import ConfigDict
 
 from genlab import data, parallel
 from genlab import task as tasks
 from genlab.capabilities import Completes, Samples
 from genlab.errors import log
+from genlab.planning.chips import chip_of
+from genlab.planning.cost import cost
+from genlab.planning.flops import product_flops
 from genlab.task import Task
 from genlab.training.compiled import compile_steps, initial_state
 
@@ -51,42 +53,6 @@ def matrix_peak(dtype: str) -> float:
         times = [seconds(square, 1) for _ in range(REPEATS)]
         best = max(best, 2 * n**3 / min(times))
     return best
-
-
-def product_flops(jaxpr: Jaxpr) -> float:
-    """The floating-point operations of a program's matrix products and convolutions, on one
-    device.
-
-    XLA's own count takes the body of a scan once, whatever its length.
-    """
-    total = 0.0
-    for equation in jaxpr.eqns:
-        kind, params = equation.primitive.name, equation.params
-        operands: Any = (*equation.invars, *equation.outvars)
-        shapes = [operand.aval.shape for operand in operands]
-        if kind == "dot_general":
-            (contracted, _), _ = params["dimension_numbers"]
-            inner = math.prod(shapes[0][d] for d in contracted)
-            total += 2.0 * math.prod(shapes[-1]) * inner
-        elif kind == "conv_general_dilated":
-            numbers = params["dimension_numbers"]
-            window = math.prod(shapes[1][d] for d in numbers.rhs_spec[1:])
-            holes = math.prod(params["lhs_dilation"])
-            total += 2.0 * math.prod(shapes[-1]) * window / holes
-        inside = sum(product_flops(part) for part in _programs(params.values()))
-        total += inside * (params["length"] if kind == "scan" else 1)
-    return total
-
-
-def _programs(values: Iterable[Any]) -> Iterator[Jaxpr]:
-    """The programs within the parameters of an operation: bodies of scans, branches."""
-    for value in values:
-        if isinstance(value, (tuple, list)):
-            yield from _programs(value)
-        elif isinstance(value, Jaxpr):
-            yield value
-        elif isinstance(value, ClosedJaxpr):
-            yield value.jaxpr
 
 
 def benchmark(config: ConfigDict, workdir: str) -> None:
@@ -145,6 +111,20 @@ def _training(
         "train_images_per_s": size * scan / took,
         "train_gflops": speed / 1e9,
         "train_share_of_matrix_peak": speed / peak,
+    } | _floors(compiled, flops, scan, took / scan)
+
+
+def _floors(compiled: Any, flops: float, scan: int, took: float) -> dict[str, float]:
+    """The floors of `--mode=plan` and how near the step comes, on chips whose peaks are known."""
+    chip = chip_of(jax.devices()[0])
+    if chip is None:
+        return {}
+    products = flops / scan / chip.products
+    hbm = cost(compiled.as_text()).hbm_bytes / scan / chip.bandwidth
+    return {
+        "train_floor_products_ms": products * 1e3,
+        "train_floor_hbm_ms": hbm * 1e3,
+        "train_floor_over_step": max(products, hbm) / took,
     }
 
 

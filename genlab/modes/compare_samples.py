@@ -95,7 +95,7 @@ class Comparison:
 
 def extractor(model: Model, config: ConfigDict) -> Model:
     """The classifier of `eval.classifier`. Raises UserError if it does not suit the model."""
-    model.compiled("sample", config.sample.method)  # says which families sample
+    model.function("sample", config.sample.method)  # says which families sample
     classifier = restore(config.eval.classifier)
     if not isinstance(classifier.task, Classifies):
         raise UserError(

@@ -123,6 +123,7 @@ def stamp(model: Model, task: Task, sets: Data, config: ConfigDict) -> dict[str,
         "images": len(sets.test),
         "weights": model.weights,
         **task.protocol,
+        "precision": f"float32, products {parallel.EXACT}",
     }
 
 

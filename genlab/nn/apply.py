@@ -20,14 +20,21 @@ def outputs_of(network: nn.Module, params: Tree, *inputs: Any, **options: Any) -
 
 
 def outputs_and_variables(
-    network: nn.Module, params: Tree, collection: str, values: Tree, *inputs: Any, **options: Any
+    network: nn.Module,
+    params: Tree,
+    collection: str,
+    values: Tree,
+    *inputs: Any,
+    fixed: Tree | None = None,
+    **options: Any,
 ) -> tuple[jax.Array, Tree]:
     """What a network computes of its inputs, and what this does to a collection of variables.
 
-    collection: "batch_stats" or "cache".
+    collection: "batch_stats", "cache" or "cut".
     values: of its variables before; an empty dict where there are none yet.
+    fixed: other collections, which do not change.
     options: see `outputs_of`.
     """
-    variables = {"params": params} | ({collection: values} if values else {})
+    variables = {"params": params} | (fixed or {}) | ({collection: values} if values else {})
     outputs, changed = network.apply(variables, *inputs, mutable=[collection], **options)
     return outputs, changed.get(collection, values)

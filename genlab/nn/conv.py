@@ -28,6 +28,7 @@ class ConvTranspose(nn.Module):
     features: int
     kernel: int = 3
     stride: int = 2
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -35,6 +36,7 @@ class ConvTranspose(nn.Module):
         k, s, (b, h, w, c_in) = self.kernel, self.stride, x.shape
         kernel = self.param("kernel", GLOROT, (k, k, c_in, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
 
         def phase(row: Phase, column: Phase) -> jax.Array:
             if not (row.taps and column.taps):  # a stride beyond the kernel leaves it empty
@@ -95,12 +97,12 @@ def max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(b, -(-h // 2), 2, -(-w // 2), 2, c).max((2, 4))
 
 
-def conv(features: int, kernel: int, stride: int = 1) -> nn.Conv:
+def conv(features: int, kernel: int, stride: int = 1, dtype: str = "float32") -> nn.Conv:
     """A "same" convolution that starts as in Keras."""
-    return nn.Conv(features, (kernel, kernel), (stride, stride), kernel_init=GLOROT)
+    return nn.Conv(features, 2 * (kernel,), 2 * (stride,), dtype=dtype, kernel_init=GLOROT)
 
 
-def strided(x: jax.Array, features: int, kernel: int) -> jax.Array:
+def strided(x: jax.Array, features: int, kernel: int, dtype: str = "float32") -> jax.Array:
     """f32[B,H,W,Cin] -> f32[B,H/2,W/2,features], rounded up: a "same" convolution of stride 2.
 
     Where the kernel is larger than the map, XLA exchanges the two; the gradient of 5x5 to 4x4 is
@@ -112,7 +114,7 @@ def strided(x: jax.Array, features: int, kernel: int) -> jax.Array:
     for side, size in zip(sides, x.shape[1:3], strict=True):
         total = max(2 * (side - 1) + kernel - size, 0)
         padding.append((total // 2, total - total // 2 + 2 * max(kernel - side, 0)))
-    layer = nn.Conv(features, (kernel, kernel), (2, 2), padding, kernel_init=GLOROT)
+    layer = nn.Conv(features, 2 * (kernel,), (2, 2), padding, dtype=dtype, kernel_init=GLOROT)
     return layer(x)[:, : sides[0], : sides[1]]
 
 
@@ -121,12 +123,13 @@ class PooledEncoder(nn.Module):
 
     features: tuple[int, ...]
     kernel: int
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,h*w*c]."""
         for features in self.features:
-            x = max_pool(nn.relu(conv(features, self.kernel)(x)))
+            x = max_pool(nn.relu(conv(features, self.kernel, dtype=self.dtype)(x)))
         return joined(x.reshape(x.shape[0], -1), condition)
 
 
@@ -141,6 +144,7 @@ class PooledDecoder(nn.Module):
     sides: tuple[tuple[int, int], ...]  # of the maps, from the code to the image
     code_features: int
     outputs: int
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -149,8 +153,8 @@ class PooledDecoder(nn.Module):
         x = x.reshape(-1, h, w, self.code_features)
         for features, (height, width) in zip(self.features, self.sides[1:], strict=True):
             x = x.repeat(2, 1).repeat(2, 2)[:, :height, :width]
-            x = nn.relu(conv(features, self.kernel)(x))
-        return conv(self.outputs, self.kernel)(x)
+            x = nn.relu(conv(features, self.kernel, dtype=self.dtype)(x))
+        return conv(self.outputs, self.kernel, dtype=self.dtype)(x)
 
 
 class PooledAutoencoder(CodeNetwork):
@@ -178,13 +182,14 @@ class PooledAutoencoder(CodeNetwork):
         return self.sides[0][0] * self.sides[0][1] * self.features[-1]
 
     def setup(self) -> None:
-        self.encoder = PooledEncoder(self.features, self.kernel)
+        self.encoder = PooledEncoder(self.features, self.kernel, self.dtype)
         self.decoder = PooledDecoder(
             self.decoder_features,
             self.kernel,
             self.sides,
             self.features[-1],
             self.shape[2] * self.outputs,
+            self.dtype,
         )
 
 
@@ -198,17 +203,18 @@ class StridedEncoder(nn.Module):
     code: int
     activation: str
     dense_activation: str
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,code]."""
         for features, stride in zip(self.features, self.strides, strict=True):
-            x = ACTIVATIONS[self.activation](conv(features, self.kernel, stride)(x))
+            x = ACTIVATIONS[self.activation](conv(features, self.kernel, stride, self.dtype)(x))
         x = joined(x.reshape(x.shape[0], -1), condition)
         if self.hidden:
-            dense = nn.Dense(self.hidden, kernel_init=GLOROT)
+            dense = nn.Dense(self.hidden, dtype=self.dtype, kernel_init=GLOROT)
             x = ACTIVATIONS[self.dense_activation](dense(x))
-        return nn.Dense(self.code, kernel_init=GLOROT)(x)
+        return nn.Dense(self.code, dtype=self.dtype, kernel_init=GLOROT)(x)
 
 
 class StridedDecoder(nn.Module):
@@ -222,18 +228,19 @@ class StridedDecoder(nn.Module):
     outputs: int
     activation: str
     dense_activation: str
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,code] -> f32[B,H,W,outputs]."""
         h, w = self.sides[0]
-        x = nn.Dense(h * w * self.start, kernel_init=GLOROT)(joined(x, condition))
+        x = nn.Dense(h * w * self.start, dtype=self.dtype, kernel_init=GLOROT)(joined(x, condition))
         x = ACTIVATIONS[self.dense_activation](x).reshape(-1, h, w, self.start)
         steps = zip(self.features, self.strides, self.sides[1:], strict=True)
         for features, stride, (height, width) in steps:
-            x = ConvTranspose(features, self.kernel, stride)(x)[:, :height, :width]
+            x = ConvTranspose(features, self.kernel, stride, self.dtype)(x)[:, :height, :width]
             x = ACTIVATIONS[self.activation](x)
-        return conv(self.outputs, self.kernel)(x)
+        return conv(self.outputs, self.kernel, dtype=self.dtype)(x)
 
 
 class StridedAutoencoder(CodeNetwork):
@@ -276,6 +283,7 @@ class StridedAutoencoder(CodeNetwork):
             self.code_parameters * self.code,
             self.activation,
             self.dense_activation,
+            self.dtype,
         )
         sides = (halved(side, self.decoder_strides[::-1])[::-1] for side in self.shape[:2])
         self.decoder = StridedDecoder(
@@ -287,4 +295,5 @@ class StridedAutoencoder(CodeNetwork):
             self.shape[2] * self.outputs,
             self.activation,
             self.dense_activation,
+            self.dtype,
         )

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.sections.fields import Count, OneOf, Rate
+from genlab.sections.fields import Count, Dtype, OneOf, Rate
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "none": lambda x: x,
@@ -45,11 +45,13 @@ class CodeNetwork(nn.Module):
     shape: (H, W, C) of an image.
     code_parameters: 1 for the code itself, 2 for the mean and log variance of one.
     outputs: parameters of a value's distribution.
+    dtype: of the computation; parameters, codes and what is decoded stay float32.
     """
 
     shape: tuple[int, int, int]
     code_parameters: int
     outputs: int
+    dtype: Dtype = "float32"
 
     @property
     def codes(self) -> int:
@@ -58,11 +60,12 @@ class CodeNetwork(nn.Module):
 
     def encode(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,code_parameters*codes]."""
-        return self.encoder(x, condition, train)
+        return self.encoder(x, condition, train).astype(jnp.float32)
 
     def decode(self, code: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,codes] -> f32[B,H,W,C,outputs]."""
-        return self.decoder(code, condition, train).reshape(-1, *self.shape, self.outputs)
+        decoded = self.decoder(code, condition, train).astype(jnp.float32)
+        return decoded.reshape(-1, *self.shape, self.outputs)
 
     def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
         """f32[B,H,W,C] -> f32[B,H,W,C,outputs], through the code or its mean.
@@ -80,15 +83,18 @@ class Layers(nn.Module):
     activation: str
     last_activation: str = "none"
     dropout: float = 0.0
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,...] -> f32[B,last]."""
         x = joined(x.reshape(x.shape[0], -1), condition)  # f32[B,N]
         for features in self.hidden:
-            x = ACTIVATIONS[self.activation](nn.Dense(features, kernel_init=GLOROT)(x))
+            x = nn.Dense(features, dtype=self.dtype, kernel_init=GLOROT)(x)
+            x = ACTIVATIONS[self.activation](x)
             x = noise.Dropout(self.dropout)(x, train)
-        return ACTIVATIONS[self.last_activation](nn.Dense(self.last, kernel_init=GLOROT)(x))
+        x = nn.Dense(self.last, dtype=self.dtype, kernel_init=GLOROT)(x)
+        return ACTIVATIONS[self.last_activation](x)
 
 
 class Autoencoder(CodeNetwork):
@@ -119,6 +125,9 @@ class Autoencoder(CodeNetwork):
             self.activation,
             self.code_activation,
             self.dropout,
+            self.dtype,
         )
         size = math.prod(self.shape) * self.outputs
-        self.decoder = Layers(self.hidden[::-1], size, self.activation, "none", self.dropout)
+        self.decoder = Layers(
+            self.hidden[::-1], size, self.activation, "none", self.dropout, self.dtype
+        )

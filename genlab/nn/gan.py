@@ -5,7 +5,8 @@
 
 `condition` is f32[B,K] (a class, one-hot) or None: generators see it beside z, discriminators as K
 more channels (Mirza and Osindero, arXiv 1411.1784). Kernels start Glorot uniform, biases zero.
-Batch normalisation takes its statistics over all replicas; they are in `batch_stats`.
+Batch normalisation takes its statistics over all replicas; they are in `batch_stats`. `dtype` is
+that of the computation; parameters, images and logits stay float32.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from genlab import noise
 from genlab.errors import UserError
 from genlab.nn.conv import ConvTranspose, conv, halved, strided
 from genlab.nn.dense import GLOROT, joined
-from genlab.sections.fields import Count, OneOf, Rate
+from genlab.sections.fields import Count, Dtype, OneOf, Rate
 
 OUTPUTS = {"tanh": nn.tanh, "sigmoid": nn.sigmoid}
 Output = Annotated[str, OneOf(tuple(OUTPUTS))]
@@ -32,9 +33,12 @@ def leaky(x: jax.Array) -> jax.Array:
     return nn.leaky_relu(x, 0.2)
 
 
-def normalised(momentum: float, train: bool) -> nn.BatchNorm:
-    """Batch normalisation over all replicas, with the epsilon of Keras."""
-    return nn.BatchNorm(not train, momentum=momentum, epsilon=1e-3, axis_name=noise.AXIS)
+def normalised(momentum: float, train: bool, dtype: str) -> nn.BatchNorm:
+    """Batch normalisation over all replicas, with the epsilon of Keras; its statistics are
+    float32."""
+    return nn.BatchNorm(
+        not train, momentum=momentum, epsilon=1e-3, dtype=dtype, axis_name=noise.AXIS
+    )
 
 
 def with_planes(x: jax.Array, condition: jax.Array | None) -> jax.Array:
@@ -50,6 +54,7 @@ class Generator(nn.Module):
 
     shape: tuple[int, int, int]
     output: Output = "tanh"
+    dtype: Dtype = "float32"
 
     @property
     def latent(self) -> int:
@@ -71,17 +76,18 @@ class DenseGenerator(Generator):
     normalise: bool = True
     momentum: Rate = 0.8
     output: Output = "tanh"
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,latent] -> f32[B,H,W,C]."""
         x = joined(z, condition)
         for features in self.hidden:
-            x = leaky(nn.Dense(features, kernel_init=GLOROT)(x))
+            x = leaky(nn.Dense(features, dtype=self.dtype, kernel_init=GLOROT)(x))
             if self.normalise:
-                x = normalised(self.momentum, train)(x)
-        x = nn.Dense(math.prod(self.shape), kernel_init=GLOROT)(x)
-        return OUTPUTS[self.output](x).reshape(-1, *self.shape)
+                x = normalised(self.momentum, train, self.dtype)(x)
+        x = nn.Dense(math.prod(self.shape), dtype=self.dtype, kernel_init=GLOROT)(x)
+        return OUTPUTS[self.output](x.astype(jnp.float32)).reshape(-1, *self.shape)
 
 
 class DenseDiscriminator(Discriminator):
@@ -89,15 +95,16 @@ class DenseDiscriminator(Discriminator):
 
     hidden: tuple[Count, ...] = (512, 256)
     dropout: Rate = 0.0
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B]."""
         x = joined(x.reshape(x.shape[0], -1), condition)
         for features in self.hidden:
-            x = leaky(nn.Dense(features, kernel_init=GLOROT)(x))
+            x = leaky(nn.Dense(features, dtype=self.dtype, kernel_init=GLOROT)(x))
             x = noise.Dropout(self.dropout)(x, train)
-        return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
+        return nn.Dense(1, dtype=self.dtype, kernel_init=GLOROT)(x)[:, 0].astype(jnp.float32)
 
 
 class ConvGenerator(Generator):
@@ -114,6 +121,7 @@ class ConvGenerator(Generator):
     kernel: Count = 4
     momentum: Rate = 0.5
     output: Output = "sigmoid"
+    dtype: Dtype = "float32"
 
     @property
     def side(self) -> int:
@@ -138,15 +146,18 @@ class ConvGenerator(Generator):
         """f32[B,latent] -> f32[B,H,W,C]."""
         x = with_planes(z.reshape(-1, self.side, self.side, 1), condition)
         k = (self.kernel, self.kernel)
-        first = nn.ConvTranspose(self.features[0], k, padding="VALID", kernel_init=GLOROT)
-        x = leaky(normalised(self.momentum, train)(first(x)))
+        first = nn.ConvTranspose(
+            self.features[0], k, padding="VALID", dtype=self.dtype, kernel_init=GLOROT
+        )
+        x = leaky(normalised(self.momentum, train, self.dtype)(first(x)))
         for features in self.features[1:]:
-            x = ConvTranspose(features, self.kernel)(x)
-            x = leaky(normalised(self.momentum, train)(x))
+            x = ConvTranspose(features, self.kernel, dtype=self.dtype)(x)
+            x = leaky(normalised(self.momentum, train, self.dtype)(x))
         for features in self.decoder_features:
-            x = nn.Conv(features, (3, 3), padding="VALID", kernel_init=GLOROT)(x)
-            x = leaky(normalised(self.momentum, train)(x))
-        return OUTPUTS[self.output](conv(self.shape[2], 3)(x))
+            x = nn.Conv(features, (3, 3), padding="VALID", dtype=self.dtype, kernel_init=GLOROT)(x)
+            x = leaky(normalised(self.momentum, train, self.dtype)(x))
+        x = conv(self.shape[2], 3, dtype=self.dtype)(x)
+        return OUTPUTS[self.output](x.astype(jnp.float32))
 
 
 class ConvDiscriminator(Discriminator):
@@ -161,19 +172,21 @@ class ConvDiscriminator(Discriminator):
     features: tuple[Count, ...] = (128, 64)
     valid_features: tuple[Count, ...] = (32, 16)
     hidden: tuple[Count, ...] = (32,)
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B]."""
         x = with_planes(x, condition)
         for features in self.features:
-            x = nn.relu(conv(features, 3, stride=2)(x))
+            x = nn.relu(conv(features, 3, 2, self.dtype)(x))
         for features in self.valid_features:
-            x = nn.relu(nn.Conv(features, (3, 3), padding="VALID", kernel_init=GLOROT)(x))
+            x = nn.Conv(features, (3, 3), padding="VALID", dtype=self.dtype, kernel_init=GLOROT)(x)
+            x = nn.relu(x)
         x = x.reshape(x.shape[0], -1)
         for features in self.hidden:
-            x = nn.relu(nn.Dense(features, kernel_init=GLOROT)(x))
-        return nn.Dense(1, kernel_init=GLOROT)(x)[:, 0]
+            x = nn.relu(nn.Dense(features, dtype=self.dtype, kernel_init=GLOROT)(x))
+        return nn.Dense(1, dtype=self.dtype, kernel_init=GLOROT)(x)[:, 0].astype(jnp.float32)
 
 
 class ResizeGenerator(Generator):
@@ -194,6 +207,7 @@ class ResizeGenerator(Generator):
     dropout: Rate = 0.1
     momentum: Rate = 0.99
     output: Output = "tanh"
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, z: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
@@ -201,15 +215,16 @@ class ResizeGenerator(Generator):
         twos = [2] * (len(self.features) + 1)
         heights, widths = (halved(side, twos)[::-1] for side in self.shape[:2])
         size = heights[0] * widths[0] * self.start
-        x = nn.Dense(size, kernel_init=GLOROT)(joined(z, condition))
+        x = nn.Dense(size, dtype=self.dtype, kernel_init=GLOROT)(joined(z, condition))
         x = x.reshape(-1, heights[0], widths[0], self.start)
         for features, height, width in zip(
             (*self.features, self.shape[2]), heights[1:], widths[1:], strict=True
         ):
-            x = leaky(normalised(self.momentum, train)(x))
+            x = leaky(normalised(self.momentum, train, self.dtype)(x))
             x = noise.Dropout(self.dropout)(x, train)
-            x = resize_nearest(ConvTranspose(features, self.kernel)(x), height, width)
-        return OUTPUTS[self.output](x)
+            x = ConvTranspose(features, self.kernel, dtype=self.dtype)(x)
+            x = resize_nearest(x, height, width)
+        return OUTPUTS[self.output](x.astype(jnp.float32))
 
 
 def resize_nearest(x: jax.Array, height: int, width: int) -> jax.Array:
@@ -227,14 +242,16 @@ class StridedDiscriminator(Discriminator):
     kernel: Count = 5
     dropout: Rate = 0.1
     momentum: Rate = 0.99
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None, train: bool) -> jax.Array:
         """f32[B,H,W,C] -> f32[B]."""
         x = with_planes(x, condition)
         for index, features in enumerate(self.features):
-            x = leaky(strided(x, features, self.kernel))
+            x = leaky(strided(x, features, self.kernel, self.dtype))
             x = noise.Dropout(self.dropout)(x, train)
             if index:
-                x = normalised(self.momentum, train=True)(x)
-        return nn.Dense(1, kernel_init=GLOROT)(x.reshape(x.shape[0], -1))[:, 0]
+                x = normalised(self.momentum, True, self.dtype)(x)
+        x = x.reshape(x.shape[0], -1)
+        return nn.Dense(1, dtype=self.dtype, kernel_init=GLOROT)(x)[:, 0].astype(jnp.float32)

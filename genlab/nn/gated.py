@@ -22,6 +22,7 @@ from genlab.nn.pixel import (
     Place,
     cached,
     context_at,
+    forgetful,
     of_colour,
     windows,
 )
@@ -209,7 +210,11 @@ class GatedPixelCNN(PixelFields):
         v, h, _ = layer(self.first_kernel, "A", half, 0.0)(v, h, context, at, train)
         for _ in range(self.layers):
             rows = self.kernel // 2 + 1
-            v, h, out = layer(self.kernel, "B", rows, self.dropout)(v, h, context, at, train)
+            made = layer(self.kernel, "B", rows, self.dropout)
+            if self.remat and train:
+                v, h, out = forgetful(made, v, h, context)
+            else:
+                v, h, out = made(v, h, context, at, train)
             if self.skip and out is not None:
                 skipped += MaskedConv(self.features, 1, "B", colours, dtype=self.dtype)(out, at)
         if h is None:

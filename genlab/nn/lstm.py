@@ -12,6 +12,9 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
+
+from genlab import parallel
 
 Around = Callable[[jax.Array], jax.Array]  # states -> what each state sees of the others
 Arrays = tuple[jax.Array, ...]
@@ -50,6 +53,17 @@ def lstm_scan(around: Around, drive: jax.Array, kernel: jax.Array, c: jax.Array)
     return _lstm_forward(around, drive, kernel, c)[0]
 
 
+def by_time(x: jax.Array) -> jax.Array:
+    """[T,...], its times apart in memory, so that a scan reads each as one piece.
+
+    A TPU else puts time among the minor axes, and half a Diagonal BiLSTM's step is strided reading.
+    On a CPU arrays lie like this anyway.
+    """
+    if parallel.platform() == "cpu":
+        return x
+    return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
+
+
 def _lstm_forward(
     around: Around, drive: jax.Array, kernel: jax.Array, start: jax.Array
 ) -> tuple[jax.Array, Arrays]:
@@ -59,6 +73,7 @@ def _lstm_forward(
         stepped = _cell(gates, c)
         return stepped[:2], stepped
 
+    drive = by_time(drive)
     h, c, sigmoids, content = jax.lax.scan(forward, (jnp.zeros_like(start), start), drive)[1]
     return h, (h, c, sigmoids, content, kernel, start)
 

@@ -32,6 +32,8 @@ from genlab.nn.pixel import (
     Place,
     cached,
     context_at,
+    cut,
+    forgetful,
     group,
     of_colour,
     windows,
@@ -107,10 +109,16 @@ class MaskedConv(nn.Module):
             matrix = matrix.at[-c_in:].multiply(middle)
         x, matrix, bias = nn.dtypes.promote_dtype(x, matrix, bias, dtype=self.dtype)
 
+        def visible(colour: int) -> jax.Array:  # the middle tap's weights to that colour
+            mine = group(c_in, self.colours, (0, 0, colour))
+            seen = mine.stop if self.kind == "B" else mine.start
+            return of_colour(matrix[-c_in:][:seen], self.colours, (0, 0, colour), self.gates)
+
+        own = cut(self, "own", self.colours, at, visible)
         if at is not None:
             patch = self._patch_at(x, at, memory, above, side)[:, : taps * c_in]
-            if len(at) == 3:
-                out = self._colour_at(patch, at, matrix, bias, c_in)
+            if own is not None:
+                out = self._colour_at(patch, at, matrix, bias, own, c_in)
             else:
                 out = patch @ matrix + bias
             return out[:, None, None]  # f32[B,1,1,Cout]
@@ -158,20 +166,23 @@ class MaskedConv(nn.Module):
         return jax.lax.dynamic_slice(x, (0, row, column, 0), size).reshape(x.shape[0], -1)
 
     def _colour_at(
-        self, patch: jax.Array, at: Place, matrix: jax.Array, bias: jax.Array, c_in: int
+        self,
+        patch: jax.Array,
+        at: Place,
+        matrix: jax.Array,
+        bias: jax.Array,
+        own: jax.Array,
+        c_in: int,
     ) -> jax.Array:
         """f32[B,taps*Cin] -> the features of one group, from the groups that it may see."""
-        mine = group(c_in, self.colours, at)
-        seen = mine.stop if self.kind == "B" else mine.start
         earlier = bias
         if patch.shape[1] > c_in:
             before = cached(self, "before")  # what earlier pixels add, to all groups at once
             if at[2] == 0:
                 before.value = patch[:, :-c_in] @ matrix[:-c_in] + bias
             earlier = before.value
-        own = of_colour(matrix[-c_in:][:seen], self.colours, at, self.gates)
-        own = patch[:, -c_in:][:, :seen] @ own
-        return of_colour(earlier, self.colours, at, self.gates) + own
+        seen = patch[:, -c_in:][:, : own.shape[0]]
+        return of_colour(earlier, self.colours, at, self.gates) + seen @ own
 
 
 class MaskedNetwork(PixelFields):
@@ -229,7 +240,11 @@ class MaskedNetwork(PixelFields):
         y = self.conv(2 * self.features, self.first_kernel, "A", colours)(x, pixel)
         skipped: jax.Array | float = 0.0
         for _ in range(self.layers):
-            out = self.layer(colours)(y, context, at, train)  # f32[B,H,W,2h]
+            layer = self.layer(colours)
+            if self.remat and train:
+                out = forgetful(layer, y, context)
+            else:
+                out = layer(y, context, at, train)  # f32[B,H,W,2h]
             if self.skip:
                 skipped += self.conv(2 * self.features, 1, "B", colours)(out, pixel)
             y = y + out if self.residual else out

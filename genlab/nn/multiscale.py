@@ -20,7 +20,7 @@ import numpy as np
 from genlab.nn.apply import outputs_of
 from genlab.nn.conv import ConvTranspose
 from genlab.nn.pixel import PixelFields, PixelNetwork, PixelSampler, Place
-from genlab.sections.fields import Count
+from genlab.sections.fields import Count, Dtype
 
 Image = TypeVar("Image", jax.Array, np.ndarray)
 
@@ -30,12 +30,14 @@ class Enlarge(nn.Module):
 
     features: int
     factor: int
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, height: int, width: int) -> jax.Array:
         """f32[B,h,w,C] -> f32[B,height,width,features]."""
-        x = nn.relu(nn.Conv(self.features, (3, 3))(x))
-        return ConvTranspose(self.features, 2 * self.factor, self.factor)(x)[:, :height, :width]
+        x = nn.relu(nn.Conv(self.features, (3, 3), dtype=self.dtype)(x))
+        enlarge = ConvTranspose(self.features, 2 * self.factor, self.factor, self.dtype)
+        return enlarge(x)[:, :height, :width]
 
 
 class MultiScale(PixelNetwork):
@@ -45,15 +47,17 @@ class MultiScale(PixelNetwork):
     large: the network of all other pixels.
     factor: how many times smaller the small image is.
     features: of the enlarged map.
+    dtype: of the computation of that map.
     """
 
     small: PixelNetwork
     large: PixelFields
     factor: Count = 2
     features: Count = 32
+    dtype: Dtype = "float32"
 
     def setup(self) -> None:
-        self.enlarge = Enlarge(self.features, self.factor)
+        self.enlarge = Enlarge(self.features, self.factor, self.dtype)
 
     def reduced(self, x: Image) -> Image:
         """[B,H,W,C] -> the small image [B,H/factor,W/factor,C], rounded up."""
@@ -93,7 +97,9 @@ class MultiScale(PixelNetwork):
     def as_sampled(self, patches: bool) -> PixelNetwork:
         """See `PixelNetwork`."""
         return self.clone(
-            small=self.small.as_sampled(patches), large=self.large.as_sampled(patches)
+            dtype="float32",
+            small=self.small.as_sampled(patches),
+            large=self.large.as_sampled(patches),
         )
 
     def outer(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
 from genlab.nn.masked import MaskedConv, MaskedNetwork
-from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, group, of_colour
+from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, cut, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
 SHUT = 1e4  # a gate at -SHUT is shut, at SHUT open: its sigmoid is exactly 0 or 1
@@ -51,9 +51,12 @@ class RowLSTMLayer(nn.Module):
         kernel = self.param("state_kernel", GLOROT, (3 * size, 4 * size))
         first_h, first_c = self.param("initial", nn.initializers.zeros, (2, size))
         kernel, first_h, first_c = (k.astype(drive.dtype) for k in (kernel, first_h, first_c))
+        of = lambda colour: of_colour(kernel, self.colours, (0, 0, colour), 4)  # noqa: E731
+        own = cut(self, "state", self.colours, at, of)
 
         if at is not None:
-            h = self._pixel(drive[:, 0, 0], kernel, first_h, first_c, at)
+            own = kernel if own is None else own
+            h = self._pixel(drive[:, 0, 0], own, first_h, first_c, at)
         else:
             b, _, width, _ = x.shape
             if self.is_mutable_collection("cache"):  # for two rows, the last even and the last odd
@@ -81,7 +84,7 @@ class RowLSTMLayer(nn.Module):
         above = jnp.where(i > 0, above, jnp.where(inside, h, 0.0))  # f32[B,3,h]
         c_above = jax.lax.dynamic_slice(cs.value, (0, (i + 1) % 2, j, 0), (b, 1, 1, size))[:, 0, 0]
         mine = group(size, self.colours, at)
-        gates = drive + above.reshape(b, -1) @ of_colour(kernel, self.colours, at, 4)
+        gates = drive + above.reshape(b, -1) @ kernel
         h, c = lstm(gates, jnp.where(i > 0, c_above, c)[:, mine])
         h, c = h[:, None, None], c[:, None, None]
         hs.value = jax.lax.dynamic_update_slice(hs.value, h, (0, i % 2, j + 1, mine.start))
@@ -145,8 +148,11 @@ class DiagonalBiLSTMLayer(nn.Module):
         kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
         initial = self.param("initial", nn.initializers.zeros, (2, 2, size))  # h, c; direction
         kernel, initial = kernel.astype(drive.dtype), initial.astype(drive.dtype)
+        of = lambda colour: of_colour(kernel[0], self.colours, (0, 0, colour), 4)  # noqa: E731
+        own = cut(self, "state", self.colours, at, of)
         if at is not None:
-            h = self._pixel(drive[:, :, 0, 0], kernel, initial, at)
+            own = kernel[0] if own is None else own
+            h = self._pixel(drive[:, :, 0, 0], kernel, own, initial, at)
         else:
             if self.is_mutable_collection("cache"):
                 self.variable("cache", "h", jnp.zeros, (b, 2, width, size), drive.dtype)
@@ -182,9 +188,12 @@ class DiagonalBiLSTMLayer(nn.Module):
         return left + lowered  # f32[B,H,W,h]
 
     def _pixel(
-        self, drive: jax.Array, kernel: jax.Array, initial: jax.Array, at: Place
+        self, drive: jax.Array, kernel: jax.Array, own: jax.Array, initial: jax.Array, at: Place
     ) -> jax.Array:
-        """f32[2,B,4h] -> f32[B,1,1,h], or a group of it; updates the cache, also at a row's end."""
+        """f32[2,B,4h] -> f32[B,1,1,h], or a group of it; updates the cache, also at a row's end.
+
+        own: what of the first kernel the group needs.
+        """
         hs, cs, rights, drives = (cached(self, n) for n in ("h", "c", "right", "drive"))
         b, _, width, size = hs.value.shape
         ends = at[1] is None
@@ -198,7 +207,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         h, c = (jnp.where(j > 0, read(x.value, i, j - 1), initial[n, 0])
                 for n, x in enumerate((hs, cs)))  # fmt: skip
         above = jnp.where(i > 0, read(hs.value, i + 1, j), initial[0, 0])
-        gates = jnp.concatenate([h, above], -1) @ of_colour(kernel[0], self.colours, at, 4)
+        gates = jnp.concatenate([h, above], -1) @ own
         h, c = lstm(drive[0] + gates, c[:, mine])
         here = (0, i % 2, j, mine.start)
         hs.value = jax.lax.dynamic_update_slice(hs.value, h[:, None, None], here)

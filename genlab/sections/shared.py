@@ -68,6 +68,9 @@ class Train:
 
     steps: Count = 1000
     steps_per_call: Count = 1  # steps in one lax.scan: large on GPU and TPU, 1 on CPU
+    precision: Annotated[str, OneOf(("default", "high", "highest"))] = "default"  # of products
+    accumulate: Count = 1  # micro-batches that an update goes through: saves memory
+    profile: tuple[Natural, ...] = ()  # (first, last): a trace of those steps, in profile/
     log_every: Count = 50
     eval_every: Natural = 500  # 0 is at the end only, likewise below
     checkpoint_every: Natural = 500

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab import data, parallel
+from genlab import data, parallel, updates
 from genlab.condition import Spec
 from genlab.errors import UserError
 from genlab.model import restore
@@ -59,7 +59,8 @@ def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: Config
 
     def one(state: State, shared: Any, part: Any) -> tuple[State, Any]:
         key = jax.random.fold_in(jax.random.fold_in(loop_key, state.attempt), state.step)
-        state, metrics = task.step(state, feed.fetch(shared, part), key)
+        with updates.in_micro_batches(config.train.accumulate):
+            state, metrics = task.step(state, feed.fetch(shared, part), key)
         return state.replace(step=state.step + 1), metrics
 
     def call(state: State, shared: Any, parts: Any) -> tuple[State, Any]:
@@ -68,4 +69,4 @@ def compile_steps(task: Any, replicas: Replicas, feed: data.Feed, config: Config
             return state, jax.tree.map(lambda x: jnp.asarray(x)[None], metrics)
         return jax.lax.scan(lambda s, part: one(s, shared, part), state, parts)
 
-    return replicas.compile(call)
+    return replicas.compile(call, config.train.precision)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -25,6 +24,7 @@ from genlab.training.compiled import compile_steps, metrics_of_a_step
 from genlab.training.ends import Ends, told_patience
 from genlab.training.keeping import Keeper
 from genlab.training.measuring import Meter
+from genlab.training.profiling import Profiler, profiler
 from genlab.training.progress import Due, Progress, patience_over
 from genlab.training.report import Report
 from genlab.training.signals import Signals
@@ -49,7 +49,7 @@ def train(config: ConfigDict, workdir: str) -> None:
     sets = data.load(config.data)
     sets.check()
     task = tasks.load(config, sets.spec)
-    replicas.rows(np.zeros((1, config.data.batch_size)))  # refuses a size that does not divide
+    replicas.check(config.data.batch_size)
     limits = _limits(config, task, sets)
     _make(folder)
     with (
@@ -126,7 +126,8 @@ def _loop(
     )
     meter = Meter(config, replicas, limits, measure, len(sets.train), report, ends)
     keeper = Keeper(config, sets, starts.fingerprint, task, replicas, ends)
-    return Loop(config, sets, replicas, feed, call, starts, meter, keeper, ends)
+    trace = profiler(config.train.profile, starts.workdir)
+    return Loop(config, sets, replicas, feed, call, starts, meter, keeper, ends, trace)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class Loop:
     meter: Meter
     keeper: Keeper
     ends: Ends
+    profiler: Profiler
 
     def run(self, start: Progress) -> None:
         """From a start to the last step, or to what stops the run before it.
@@ -153,8 +155,9 @@ class Loop:
         Raises: RunStopped, Preempted or KeyboardInterrupt; see `genlab/training/ends.py`.
         """
         again: Progress | None = start
-        while again:
-            again = self._attempt(again)
+        with contextlib.closing(self.profiler):
+            while again:
+                again = self._attempt(again)
 
     def _attempt(self, start: Progress) -> Progress | None:
         """From a start to the end, or to the rollback whose start it returns."""
@@ -196,7 +199,9 @@ class Loop:
 
     def _advance(self, here: Progress, part: Any) -> Progress:
         """One call: `steps_per_call` steps, handed to the devices."""
+        self.profiler.before(here.step)
         state, metrics = self.call(here.state, self.feed.shared, part)
+        self.profiler.after(here.step + self.config.train.steps_per_call, metrics)
         pending = (*here.pending, (here.step, metrics))
         if len(pending) > IN_FLIGHT:
             jax.block_until_ready(pending[-IN_FLIGHT][1])

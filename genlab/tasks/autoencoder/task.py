@@ -21,7 +21,7 @@ from genlab.nn.apply import outputs_of
 from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Restore
+from genlab.task import PLAYER, OnePlayer, Restore, in_float32
 from genlab.tasks.autoencoder import defaults, densities
 from genlab.tasks.autoencoder.corruption import Corruption
 from genlab.updates import Batch, Metrics
@@ -187,7 +187,7 @@ class Task(OnePlayer):
     def finish(self, state: State, data: Data) -> State:
         """The state with densities fitted to the codes of `fit_examples` training images."""
         train, size = data.train, 256
-        encode = parallel.on_one_device(self.encode)
+        encode = parallel.on_one_device(in_float32(self).encode)
         count = min(self.fit_examples or len(train), len(train))
         codes = []
         for start in range(0, count, size):

@@ -4,6 +4,8 @@
     cached        features and states are kept, so that a step computes one value alone
     fixed_point   with its noise fixed, the whole image is drawn again until it no longer changes:
                   exact, as each pass settles at least the next value, and parallel over pixels
+    auto          on a CPU, cached. Elsewhere fixed_point, for as many passes as cached takes the
+                  time of; images that have not settled by then are drawn again, cached
 
 `genlab/nn/pixel.py` says how networks are called. The noise of value t (raster order,
 colours innermost) of image i is drawn from `fold_in(fold_in(key, i), t)`, so that every sampler
@@ -15,6 +17,7 @@ distribution function would. `Sampler.differences` counts what it does not hide.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab import parallel
 from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre
 from genlab.nn.apply import outputs_of
@@ -32,6 +36,7 @@ from genlab.tasks.autoregressive.stepping import Cached, Naive
 
 METHODS = ("naive", "cached", "fixed_point")
 STEPPERS = {"naive": Naive, "cached": Cached}
+Passes = tuple[jax.Array, jax.Array, jax.Array]  # the values, whether any changed, how many
 MARGIN = 1e-5  # times max(1, |logit|): rounding may change decisions that are closer than this
 
 
@@ -59,7 +64,7 @@ class Sampler:
     context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None; or one for each member
       of a mixture.
     temperature: divides the logits.
-    method: one of METHODS.
+    method: one of METHODS, or "auto".
     """
 
     network: PixelNetwork
@@ -81,8 +86,7 @@ class Sampler:
           places: i32[H,W,C], the number of each value, if the images are parts of larger ones.
         """
         places = numbered(given.shape) if places is None else places
-        with jax.default_matmul_precision("highest"):
-            return self.network.draw(self, keys, given, known, places)
+        return self.network.draw(self, keys, given, known, places)
 
     def of_part(self, name: str, context: Any) -> Sampler:
         """The sampler of a network within this one, with that context."""
@@ -93,8 +97,16 @@ class Sampler:
         self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """`draw` for a network that models all pixels in raster order."""
-        draw = self._fixed_point if self.method == "fixed_point" else self._in_order
-        return draw(keys, given, known, places)
+        if self.method == "fixed_point":
+            return self._fixed_point(keys, given, known, places)[0]
+        if self.method != "auto":
+            return self._in_order(self.method, keys, given, known, places)
+        in_order = functools.partial(self._in_order, "cached", keys, given, known, places)
+        if parallel.platform() == "cpu":
+            return in_order()
+        passes = self.network.passes_of_a_cached_draw
+        values, settled = self._fixed_point(keys, given, known, places, passes)
+        return jax.lax.cond(settled, lambda: values, in_order)
 
     def seen(self, values: jax.Array) -> jax.Array:
         """i32[B,H,W,C] levels -> f32[B,H,W,C] in [-1,1], as networks see them."""
@@ -112,13 +124,13 @@ class Sampler:
         return jnp.argmax(logits + noise, axis=-1)
 
     def _in_order(
-        self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
+        self, method: str, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
     ) -> jax.Array:
         """Value after value."""
         assert isinstance(self.network, Stepped)  # others draw their parts
         _, height, width, colours = given.shape
         levels = self.predictor.levels
-        stepper = STEPPERS[self.method](self.network, self.params, self.context, given.shape)
+        stepper = STEPPERS[method](self.network, self.params, self.context, given.shape)
 
         def row(i: jax.Array, loop: Any) -> Any:
             # A whole row's noise at once: the generator is faster in bulk.
@@ -144,23 +156,34 @@ class Sampler:
         return jax.lax.fori_loop(0, height, row, start)[1]
 
     def _fixed_point(
-        self, keys: jax.Array, given: jax.Array, known: jax.Array, places: jax.Array
-    ) -> jax.Array:
-        """All values at once, given those of the last pass, until none changes."""
+        self,
+        keys: jax.Array,
+        given: jax.Array,
+        known: jax.Array,
+        places: jax.Array,
+        passes: int = 0,
+    ) -> tuple[jax.Array, jax.Array]:
+        """All values at once, given those of the last pass, until none changes; and whether none
+        does, which is certain without a limit on the passes (0)."""
         noise = gumbel(keys, places, self.predictor.levels)  # f32[B,H,W,C,levels]
 
-        def again(loop: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            values, _ = loop
+        def going(loop: Passes) -> jax.Array:
+            _, changed, done = loop
+            return changed & (done < passes) if passes else changed
+
+        def again(loop: Passes) -> Passes:
+            values, _, done = loop
             outputs = self.outputs(values)
             drawn = [
                 self._chosen(outputs, values, colour, noise[..., colour, :])
                 for colour in range(values.shape[-1])
             ]
             new = jnp.where(known, given, jnp.stack(drawn, -1)).astype(values.dtype)
-            return new, jnp.any(new != values)
+            return new, jnp.any(new != values), done + 1
 
-        start = jnp.where(known, given, 0)
-        return jax.lax.while_loop(lambda loop: loop[1], again, (start, jnp.bool_(True)))[0]
+        start = jnp.where(known, given, 0), jnp.bool_(True), jnp.int32(0)
+        values, changed, _ = jax.lax.while_loop(going, again, start)
+        return values, ~changed
 
     def differences(
         self, keys: jax.Array, first: np.ndarray, second: np.ndarray

@@ -44,7 +44,21 @@ class Naive:
 
 
 class Cached(Naive):
-    """Computes one value alone, from the features and states of those before it."""
+    """Computes the value alone, from features and states of those before it.
+
+    cut: the weights of each colour, cut once: they depend on the parameters alone, so a compiler
+      throws the pass over a blank image away that they come from.
+    """
+
+    def __init__(
+        self, network: Stepped, params: Tree, context: jax.Array | None, shape: tuple[int, ...]
+    ) -> None:
+        super().__init__(network, params, context, shape)
+        self.cut: Tree = {}
+        if self.by_colour:
+            blank = jnp.zeros(shape)
+            cut = outputs_and_variables(network, params, "cut", {}, blank, context)[1]
+            self.cut = {"cut": cut}
 
     def start(self) -> Tree:
         """The cache, all zeros."""
@@ -74,7 +88,7 @@ class Cached(Naive):
 
     def _apply(self, kept: Tree, x: jax.Array, at: Place) -> tuple[jax.Array, Tree]:
         return outputs_and_variables(
-            self.network, self.params, "cache", kept, x, self.context, at=at
+            self.network, self.params, "cache", kept, x, self.context, fixed=self.cut, at=at
         )  # fmt: skip
 
 

@@ -215,7 +215,7 @@ class Task(OnePlayer):
             predictor=self.predictor,
             context=self.context(labels, chosen),
             temperature=temperature,
-            method="cached" if method == "auto" else method,
+            method=method,
         )
 
     def differences(
