@@ -14,9 +14,10 @@ from genlab import task as tasks
 from genlab.capabilities import Mixes
 from genlab.condition import Spec
 from genlab.errors import UserError
+from genlab.state import digest
 from genlab.trained import Model
 from genlab.workdir import configs, places
-from genlab.workdir.checkpoint import Checkpoints, digest
+from genlab.workdir.checkpoint import Checkpoints
 from genlab.zoo import entries
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 
@@ -51,3 +53,13 @@ class State(struct.PyTreeNode):
     def with_weights(self, weights: str) -> State:
         """The state with averaged parameters where kept ("ema"), or as it is ("raw")."""
         return self.replace(params={**self.params, **self.ema}) if weights == "ema" else self
+
+
+def digest(state: Tree) -> str:
+    """SHA-256 over the path, dtype, shape and bytes of every array of a host state."""
+    sha = hashlib.sha256()
+    for path, x in jax.tree_util.tree_leaves_with_path(state):
+        x = np.asarray(x)
+        sha.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
+        sha.update(np.ascontiguousarray(x).tobytes())
+    return sha.hexdigest()

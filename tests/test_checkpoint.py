@@ -14,9 +14,8 @@ import pytest
 
 from genlab import restore
 from genlab.errors import UserError
-from genlab.state import State
+from genlab.state import State, digest
 from genlab.workdir.checkpoint import Checkpoints
-from genlab.workdir.digests import digest
 
 
 def state(step: int, width: int = 3, dtype=np.float32) -> State:

@@ -28,8 +28,8 @@ from genlab.condition import Condition
 from genlab.data import gate
 from genlab.errors import UserError
 from genlab.likelihoods.levels import dequantise, quantise
+from genlab.state import digest
 from genlab.version import __version__
-from genlab.workdir.checkpoint import digest
 
 if TYPE_CHECKING:
     from genlab.model import Model

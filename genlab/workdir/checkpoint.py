@@ -25,9 +25,9 @@ from absl import logging
 from orbax.checkpoint import checkpoint_managers as policies
 
 from genlab.errors import RunStopped, UserError
-from genlab.state import Tree
+from genlab.state import Tree, digest
 from genlab.workdir import digests, paths
-from genlab.workdir.digests import digest, shapes
+from genlab.workdir.digests import shapes
 
 
 class Checkpoints:

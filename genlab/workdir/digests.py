@@ -14,16 +14,6 @@ from genlab.state import Tree
 SEAL = "seal"  # the key of `about` that holds the digest of all its others
 
 
-def digest(state: Tree) -> str:
-    """SHA-256 over the path, dtype, shape and bytes of every array of a host state."""
-    sha = hashlib.sha256()
-    for path, x in jax.tree_util.tree_leaves_with_path(state):
-        x = np.asarray(x)
-        sha.update(f"{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n".encode())
-        sha.update(np.ascontiguousarray(x).tobytes())
-    return sha.hexdigest()
-
-
 def sealed(about: dict[str, Any]) -> dict[str, Any]:
     """The same with a seal, which tells whether any of it has changed since."""
     return about | {SEAL: _seal(about)}

@@ -19,9 +19,8 @@ from etils import epath
 from safetensors import SafetensorError
 
 from genlab.errors import UserError
-from genlab.state import State, Tree
+from genlab.state import State, Tree, digest
 from genlab.workdir import places
-from genlab.workdir.digests import digest
 
 
 @dataclass(frozen=True)
