@@ -9,8 +9,9 @@ import tomllib
 
 import genlab
 from genlab.capabilities import Samples
+from genlab.publishing import cards, check
 from genlab.workdir import places
-from genlab.zoo import cards, check, entries
+from genlab.zoo import entries
 from tests.conftest import ROOT
 
 

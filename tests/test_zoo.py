@@ -11,9 +11,10 @@ from etils import epath
 
 import genlab
 from genlab.errors import UserError
+from genlab.publishing import add, cards, check
 from genlab.training import loop as train
 from genlab.workdir import places
-from genlab.zoo import add, cards, check, entries
+from genlab.zoo import entries
 from tests.conftest import tiny_config
 
 

@@ -1,7 +1,7 @@
 """Writes an entry of the zoo from a trained run, and the page of all of them.
 
-python -m genlab.zoo.add <workdir> <name> --what="..." --time="..."
-python -m genlab.zoo.add mixture:pretrained:a,pretrained:b <name> --what="..."
+python -m genlab.publishing.add <workdir> <name> --what="..." --time="..."
+python -m genlab.publishing.add mixture:pretrained:a,pretrained:b <name> --what="..."
 
 The run is evaluated here and now, by this code, as its config says. An evaluation that asks for
 more (a classifier, more draws of a bound) is one of `--mode=eval --output=<folder>`, handed over by
@@ -23,8 +23,9 @@ from genlab.errors import UserError, hint
 from genlab.model import Model, restore
 from genlab.modes import evaluate
 from genlab.pictures import files
+from genlab.publishing import cards, check
 from genlab.workdir import configs, lines, paths, places, runs
-from genlab.zoo import cards, check, entries
+from genlab.zoo import entries
 
 SMALL = 1e6  # bytes: what an entry should stay below
 

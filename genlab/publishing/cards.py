@@ -1,6 +1,6 @@
 """docs/zoo.md: a card for each entry of the zoo, written from the entries alone.
 
-python -m genlab.zoo.cards
+python -m genlab.publishing.cards
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FIGURES = "figures/zoo"
 HEAD = """# Trained models
 
 These come with genlab, in `genlab/zoo/models`, as weights alone. This page is written by
-`python -m genlab.zoo.cards` from the entries.
+`python -m genlab.publishing.cards` from the entries.
 
 ```python
 import jax, genlab

@@ -1,0 +1,1 @@
+"""How a trained run becomes an entry of the zoo: its check, its card."""
