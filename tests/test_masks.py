@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from genlab.likelihoods.choose import Bernoulli, Categorical
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
-from genlab.nn import masked
+from genlab.nn import masked_conv
 from tests.helpers import NETWORKS, measured_field, network, weights
 
 
@@ -47,10 +47,10 @@ def full_kernel_conv(x, weights, kernel: int, colour_mask):
 def test_compact_kernel_equals_masked_full_kernel(kernel, kind, colours, c_in, c_out, seed):
     if kernel == 1 and kind == "A" and colours == 1:
         return  # a 1x1 mask A sees nothing at all
-    layer = masked.MaskedConv(c_out, kernel, kind, colours)
+    layer = masked_conv.MaskedConv(c_out, kernel, kind, colours)
     x = jax.random.normal(jax.random.key(seed), (2, 4, 6, c_in))
     params = layer.init(jax.random.key(seed + 1), x)["params"]
-    mask = masked.colour_mask(kind, c_in, c_out, colours) if colours > 1 else 1.0
+    mask = masked_conv.colour_mask(kind, c_in, c_out, colours) if colours > 1 else 1.0
     wanted = full_kernel_conv(x, params["kernel"], kernel, mask) + params["bias"]
     direct = layer.apply({"params": params}, x)
     patches = layer.clone(patches=True).apply({"params": params}, x)

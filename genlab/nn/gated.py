@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from genlab import noise
-from genlab.nn.masked import MaskedConv, output_layers
+from genlab.nn.masked import output_layers
+from genlab.nn.masked_conv import MaskedConv
 from genlab.nn.pixel import (
     AddContext,
     PixelFields,

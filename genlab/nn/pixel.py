@@ -202,7 +202,7 @@ class PixelFields(PixelNetwork):
     residual: whether a layer's output is added to its input.
     skip: whether a layer's output is added, by a 1x1, to what the head sees.
     colour_groups: whether a colour sees the earlier ones of its pixel.
-    patches: compute convolutions as patches times a matrix, see `masked.MaskedConv`.
+    patches: compute convolutions as patches times a matrix, see `masked_conv.MaskedConv`.
     dtype: of the computation; parameters stay float32.
     remat: whether the gradient computes a layer's inner values again rather than keep them: slower,
       and less memory.

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from genlab import noise
 from genlab.nn.lstm import lstm, lstm_scan
-from genlab.nn.masked import MaskedConv, MaskedNetwork
+from genlab.nn.masked import MaskedNetwork
+from genlab.nn.masked_conv import MaskedConv
 from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, cut, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()

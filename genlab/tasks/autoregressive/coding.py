@@ -13,7 +13,7 @@ import functools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,17 @@ from genlab.coding import frequencies
 from genlab.coding.contract import CHUNK, fitting_lanes, padded
 from genlab.coding.programs import compiled
 from genlab.coding.rans import Stack, concatenated
+from genlab.errors import UserError
 from genlab.likelihoods.contract import PixelPredictor
 from genlab.likelihoods.levels import centre, dequantise, quantise
 from genlab.nn.pixel import PixelFields
-from genlab.state import Tree
+from genlab.state import State, Tree
 from genlab.tasks.autoregressive.orders import IDENTITY, Symmetry
 from genlab.tasks.autoregressive.sampling import Sampler, numbered
 from genlab.tasks.autoregressive.stepping import Cached
+
+if TYPE_CHECKING:
+    from genlab.tasks.autoregressive.task import Task
 
 AHEAD = 4  # values that the encoder lets the device run ahead of the host
 MEMORY = 2**30  # bytes of the caches of all lanes
@@ -223,3 +227,18 @@ def fitting(sampler: Sampler, shape: tuple[int, int, int], count: int) -> int:
 
     made = jax.tree.leaves(jax.eval_shape(kept, sampler.params))
     return fitting_lanes(count, sum(x.size * x.dtype.itemsize for x in made), MEMORY, CHUNK)
+
+
+def coder(task: Task, state: State, count: int, lanes: int = 0) -> PixelCoder:
+    """The coder of that many images; lanes: 0 chooses them. Raises UserError for a model that has
+    no likelihood."""
+    if task.predictor.estimate == "none":
+        raise UserError("compress: a grey_value model has no likelihood; train another one.")
+
+    def sampler(labels: np.ndarray, exchange: Exchange | None = None) -> Driven:
+        return Driven(**vars(task.sampler(state, jnp.asarray(labels))), exchange=exchange)
+
+    one = np.asarray(task.condition.no_labels(1))
+    chosen = lanes or fitting(sampler(one), task.shape, count)
+    levels, symmetry = task.predictor.levels, task.orders.symmetry
+    return PixelCoder(sampler, task.shape, levels, chosen, symmetry=symmetry)

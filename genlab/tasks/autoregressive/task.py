@@ -120,7 +120,7 @@ class Task(OnePlayer):
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
         """The mean loss per dimension."""
         values_key, dropout_key = jax.random.split(key)
-        values = self._observe(batch, values_key)
+        values = choose.observe(self.predictor, self.binarisation, batch["image"], values_key)
         chosen = self.orders.for_rows(jax.random.fold_in(key, 2), len(values))
         rngs = {"dropout": dropout_key}
         each = self._measure(params, values, batch["label"], chosen, rngs)
@@ -131,7 +131,7 @@ class Task(OnePlayer):
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values; with
         several orders the same by each, such as "nll_rotate180"."""
-        values = self._observe(batch, key)
+        values = choose.observe(self.predictor, self.binarisation, batch["image"], key)
         params, labels = state.params[PLAYER], batch["label"]
         each = [  # unrolled: a loop would be slow on CPU
             self._measure(params, values, labels, jnp.full(len(values), number))
@@ -240,17 +240,7 @@ class Task(OnePlayer):
 
     def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
         """See `genlab.coding.contract.Compresses`."""
-        if isinstance(self.predictor, GreyValue):
-            raise UserError("compress: a grey_value model has no likelihood; train another one.")
-
-        def sampler(labels: np.ndarray, exchange: coding.Exchange | None = None) -> coding.Driven:
-            told = self.sampler(state, jnp.asarray(labels))
-            return coding.Driven(**vars(told), exchange=exchange)
-
-        one = np.asarray(self.condition.no_labels(1))
-        chosen = lanes or coding.fitting(sampler(one), self.shape, count)
-        levels, symmetry = self.predictor.levels, self.orders.symmetry
-        return coding.PixelCoder(sampler, self.shape, levels, chosen, symmetry=symmetry)
+        return coding.coder(self, state, count, lanes)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
         """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it, by the usual
@@ -282,9 +272,6 @@ class Task(OnePlayer):
         vectors = [self.condition.vector(labels), self.orders.vector(chosen)]
         told = [vector for vector in vectors if vector is not None]
         return jnp.concatenate(told, -1)[:, None, None] if told else None
-
-    def _observe(self, batch: Batch, key: jax.Array) -> jax.Array:
-        return choose.observe(self.predictor, self.binarisation, batch["image"], key)
 
     def _apply(
         self,

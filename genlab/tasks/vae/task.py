@@ -19,19 +19,17 @@ from ml_collections import ConfigDict
 
 from genlab import noise, optim
 from genlab.coding.contract import ImageCoder
-from genlab.condition import UNCONDITIONAL, Condition, Spec, condition_of
+from genlab.condition import Spec, condition_of
 from genlab.errors import UserError
 from genlab.likelihoods import choose
 from genlab.likelihoods.contract import ImageLikelihood
-from genlab.likelihoods.gaussian import Gaussian
-from genlab.likelihoods.levels import quantise
 from genlab.nn import build
-from genlab.nn.apply import outputs_of
 from genlab.nn.dense import CodeNetwork
 from genlab.pictures import codes as code_pictures
 from genlab.state import State, Tree
-from genlab.task import PLAYER, OnePlayer, Restore
+from genlab.task import PLAYER, Restore
 from genlab.tasks.vae import bounds, coding, defaults
+from genlab.tasks.vae.latent import LatentVariable
 from genlab.updates import Batch, Metrics
 
 if TYPE_CHECKING:
@@ -43,24 +41,18 @@ ACTIVE = 1e-2  # a unit is active if its posterior mean varies by more than this
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(OnePlayer):
-    """A network whose code is a mean and a log variance.
+class Task(LatentVariable):
+    """A latent-variable model trained on a bound of its likelihood.
 
-    likelihood: of an image, given its latent.
-    binarisation: how images become two levels, see `likelihoods.choose.observe`.
     objective: "elbo", or "iwae" of `samples` draws.
     beta: weight of the KL, reached after `warmup_steps`.
     importance_samples: K of an evaluation's bound, computed `chunk` at a time.
     """
 
-    network: CodeNetwork
-    likelihood: ImageLikelihood
-    binarisation: str
     objective: str
     samples: int
     beta: float
     warmup_steps: int
-    condition: Condition = UNCONDITIONAL
     importance_samples: int = 1
     chunk: int = 1
 
@@ -119,10 +111,6 @@ class Task(OnePlayer):
         stamp = choose.protocol(self.likelihood, self.binarisation)
         return stamp | given | {"estimate": bound}
 
-    def network_inputs(self, labels: jax.Array) -> tuple[Any, ...]:
-        """The condition of the network, from i32[B]."""
-        return (self.condition.vector(labels),)
-
     def loss(
         self, params: Tree, state: State, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Metrics, Tree]]:
@@ -144,7 +132,7 @@ class Task(OnePlayer):
             loss = means["neg_iwae"] = -bound.mean()
         else:
             loss = means["reconstruction"] + weight * means["kl"]
-        return loss / math.prod(self.shape), (self._with_bits(means), {})
+        return loss / math.prod(self.shape), (with_bits(means, self.shape), {})
 
     def evaluate(self, state: State, batch: Batch, key: jax.Array) -> Metrics:
         """The bounds and their parts, f32[B] in nats per image, whatever weights training used; and
@@ -170,7 +158,7 @@ class Task(OnePlayer):
         over the data by more than 0.01 (Burda et al., section 5.2)."""
         means = dict(means)
         variance = means.pop("square") - means.pop("mean") ** 2  # f[d]
-        return self._with_bits(means) | {"active_units": (variance > ACTIVE).sum()}
+        return with_bits(means, self.shape) | {"active_units": (variance > ACTIVE).sum()}
 
     def remarks(self, metrics: dict[str, Any]) -> list[str]:
         """See `genlab.task.Task`."""
@@ -252,22 +240,6 @@ class Task(OnePlayer):
         """See `genlab.coding.contract.Compresses`."""
         return coding.coder(self, state.params[PLAYER], count, lanes)
 
-    def coded_posterior(
-        self, params: Tree, images: jax.Array, labels: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """u8[B,H,W,C], i32[B] -> mean and deviation f32[B,d] of the posterior that images are coded
-        by: of the levels, not of noise between them."""
-        values = quantise(images, self.likelihood.levels)
-        if isinstance(self.likelihood, Gaussian):
-            values = (values + 0.5) / self.likelihood.levels
-        mean, log_variance = self._posterior(params, values, self.condition.vector(labels))
-        return mean, jnp.exp(0.5 * log_variance)
-
-    def coded_pixels(self, params: Tree, z: jax.Array, labels: jax.Array) -> jax.Array:
-        """f32[B,d], i32[B] -> f32[B,H,W,C,levels], probabilities."""
-        outputs = self._decode(params, z, self.condition.vector(labels))
-        return jax.nn.softmax(self.likelihood.logits(outputs))
-
     def pictures(self, model: Model, split: Split, key: jax.Array) -> dict[str, Picture]:
         """See `genlab.task.Task`."""
         return {
@@ -278,60 +250,9 @@ class Task(OnePlayer):
             **code_pictures.usage(model, split),
         }
 
-    def code_size(self) -> int:
-        """Numbers in a latent."""
-        return self.network.codes
 
-    def _posterior(
-        self, params: Tree, values: jax.Array, condition: jax.Array | None, rngs: Any = None
-    ) -> tuple[jax.Array, jax.Array]:
-        """f32[B,d] each: mean and log variance, which is clipped to keep its exponential finite."""
-        scale = 1 if jnp.issubdtype(values.dtype, jnp.floating) else self.likelihood.levels - 1
-        inputs = values / scale, condition, rngs is not None
-        encoded = outputs_of(self.network, params, *inputs, rngs=rngs, method="encode")  # f32[B,2d]
-        mean, log_variance = jnp.split(encoded, 2, axis=-1)
-        return mean, jnp.clip(log_variance, -20.0, 20.0)
-
-    def _encoded(self, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        values = choose.observe(self.likelihood, self.binarisation, batch["image"], key)
-        condition = self.condition.vector(batch["label"])
-        return self._posterior(state.params[PLAYER], values, condition)
-
-    def _decode(
-        self, params: Tree, z: jax.Array, condition: jax.Array | None, rngs: Any = None
-    ) -> jax.Array:
-        inputs = z, condition, rngs is not None  # -> f32[B,H,W,C,outputs]
-        return outputs_of(self.network, params, *inputs, rngs=rngs, method="decode")
-
-    def _terms(
-        self,
-        params: Tree,
-        values: jax.Array,
-        condition: jax.Array | None,
-        posterior: tuple[jax.Array, jax.Array],
-        eps: jax.Array,
-        rngs: Any = None,
-    ) -> tuple[jax.Array, jax.Array]:
-        """For eps f32[B,K,d]: log p(x|z) and log p(z) - log q(z|x), f32[K,B] each."""
-        eps = eps.swapaxes(0, 1)  # f32[K,B,d]
-        mean, log_variance = posterior
-        z = mean + jnp.exp(0.5 * log_variance) * eps
-        k, b, _ = z.shape
-        if condition is not None:
-            condition = jnp.tile(condition, (k, 1))
-        outputs = self._decode(params, z.reshape(k * b, -1), condition, rngs)
-        log_p = self.likelihood.log_prob(outputs.reshape(k, *values.shape, -1), values)
-        ratio = 0.5 * (eps**2 + log_variance - z**2).sum(-1)  # the normalising constants cancel
-        return log_p.sum((2, 3, 4)), ratio
-
-    def _bytes(self, levels: jax.Array) -> jax.Array:
-        return jnp.round(levels * (255.0 / (self.likelihood.levels - 1))).astype(jnp.uint8)
-
-    def _with_bits(self, means: dict[str, Any]) -> dict[str, Any]:
-        names = {"neg_elbo": "bits_per_dim", "neg_iwae": "iwae_bits_per_dim"}
-        bits = {
-            bits: choose.bits_per_dim(means[name], self.shape)
-            for name, bits in names.items()
-            if name in means
-        }
-        return means | bits
+def with_bits(means: dict[str, Any], shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Adds the bits per dimension of each bound."""
+    names = {"neg_elbo": "bits_per_dim", "neg_iwae": "iwae_bits_per_dim"}
+    known = {bits: means[name] for name, bits in names.items() if name in means}
+    return means | {bits: choose.bits_per_dim(nats, shape) for bits, nats in known.items()}
