@@ -4,8 +4,9 @@ To push an image, a latent is popped from the stack as if it were the posterior'
 given the latent is pushed, and the latent by the prior. The popped bits are not lost: who has
 popped the latent and the image knows the posterior, and pushes the latent back.
 
-The first image has nothing to pop from; the stack lends it some 50 bytes for ever. So batches begin
-with one image and double: each has its latents from what the images before it have pushed.
+The first image has nothing to pop from: the stack lends it the bits of its latents, for ever. A
+batch pops the latents of all its images before it pushes anything, and a latent may be several
+times the bits that an image leaves behind. So a batch is at most an eighth of the images before it.
 
 Source: Townsend et al., "Practical lossless compression with latent variables using bits back
 coding", arXiv 1901.04866.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 CHUNK = 2**14  # images of a stream: each stream borrows once
 MEMORY = 2**26  # bytes of the probabilities of all lanes
 MOST = 256  # lanes
+SHARE = 8  # images before a batch for each one of it
 
 # u8[B,H,W,C], i32[B] -> mean and deviation, f32[B,d] each
 Posterior = Callable[[np.ndarray, np.ndarray], tuple[jax.Array, jax.Array]]
@@ -44,11 +46,12 @@ Pixels = Callable[[np.ndarray, np.ndarray], jax.Array]
 
 
 def batches(count: int, lanes: int) -> list[slice]:
-    """1, 2, 4, ... images, up to `lanes` in a batch."""
-    found, start, size = [], 0, 1
+    """One image at a time at first, then more and more, up to `lanes`."""
+    found, start = [], 0
     while start < count:
+        size = min(max(start // SHARE, 1), lanes)
         found.append(slice(start, min(start + size, count)))
-        start, size = start + size, min(2 * size, lanes)
+        start += size
     return found
 
 
