@@ -243,8 +243,7 @@ class Task(OnePlayer):
         return coding.coder(self, state, count, lanes)
 
     def predict(self, state: State, batch: Batch, key: jax.Array) -> jax.Array:
-        """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it, by the usual
-        order."""
+        """u8[B,H,W,C] -> u8[B,H,W,C]: each value's mean given the true ones before it."""
         levels = self.predictor.levels
         values = self.orders.symmetry.apply(quantise(batch["image"], levels))
         params = self._apply(state.params[PLAYER], values, batch["label"])

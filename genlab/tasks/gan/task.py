@@ -296,6 +296,5 @@ def _applied(
     condition: jax.Array | None,
     key: jax.Array | None,
 ) -> tuple[jax.Array, Tree]:
-    rngs = None if key is None else {"dropout": key}
-    inputs = x, condition, key is not None
+    inputs, rngs = (x, condition, key is not None), {"dropout": key} if key is not None else None
     return outputs_and_variables(network, params, "batch_stats", stats, *inputs, rngs=rngs)
