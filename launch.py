@@ -22,6 +22,7 @@ from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
+<<<<<<< HEAD
 from genlab.modes import (
     benchmark,
     compare,
@@ -34,17 +35,25 @@ from genlab.modes import (
     sweep,
 )
 from genlab.planning import programs, topologies
+=======
+from genlab.modes import benchmark, compress, evaluate, sample, summary, sweep
+from genlab.sweeps import points
+>>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
 from genlab.training import loop as train
-from genlab.workdir import lock, paths
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
+    cli.choice("launcher", FLAGS.launcher, sweep.LAUNCHERS)
     add_to, metrics = cli.load_sweep(FLAGS.config_file)
+<<<<<<< HEAD
     folder, runs = paths.of(workdir), points.points(add_to)
     paths.make_folder(folder)
     with lock.held(folder):
         sweep.sweep(config, workdir, runs, metrics)
+=======
+    sweep.sweep(config, workdir, points.points(add_to), metrics, FLAGS.launcher)
+>>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:
@@ -118,6 +127,7 @@ flags.DEFINE_integer("processes", None, "Processes that train together; with --c
 flags.DEFINE_integer("process", None, "Which of them this one is; with --coordinator.")
 flags.DEFINE_float("join_timeout", 300, "Seconds that processes wait for each other at the start.")
 flags.DEFINE_float("lost_timeout", 60, "Seconds after which a process that is lost ends the rest.")
+flags.DEFINE_string("launcher", "local", "Who starts a sweep's runs: local or slurm.")
 flags.DEFINE_bool("requeue", False, "After a preemption, puts its Slurm job back into the queue.")
 
 

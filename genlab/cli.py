@@ -34,12 +34,22 @@ def _parse(argv: list[str]) -> list[str]:
     if any(arg.lstrip("-") in ("help", "helpfull", "helpshort") for arg in argv[1:]):
         return flags.FLAGS(argv)
     file, argv = _take(argv, "config")
+<<<<<<< HEAD
     place = _place(argv)
     if not file and not place:
         raise UserError(
             "give --config=configs/<name>.py, --workdir of a trained run, or --pretrained=NAME."
         )
     config = configs.load(file) if file else run_configs.read(place)
+=======
+    workdir, _ = _take(argv, "workdir")
+    mode, _ = _take(argv, "mode")
+    if not file and not workdir:
+        raise UserError("give --config=configs/<name>.py, or --workdir of a trained run.")
+    config = configs.load(file) if file else run_configs.read(workdir)
+    if mode == "sweep":
+        configs.admit_sweep(config)
+>>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
     argv = [_spelled_today(arg) for arg in argv]
     for key, value in _overrides(argv):
         configs.choose(config, key, value)
@@ -106,13 +116,17 @@ def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
 
 
 def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
-    """The `sweep(add)` of an experiment file, and the metrics it wants to see."""
+    """The `sweep(add)` of an experiment file `path.py:argument`, given the argument if it takes
+    one, and the metrics that the file wants to see."""
     if not file:
         raise UserError("--mode=sweep needs --config=experiments/<question>.py.")
     module = configs.module(file)
     if not hasattr(module, "sweep"):
         raise UserError(f"--config={file}: it has no sweep(add); take one of experiments/.")
-    return module.sweep, tuple(getattr(module, "METRICS", ()))
+    own, metrics = configs.argument(file), tuple(getattr(module, "METRICS", ()))
+    if configs.takes_argument(module.sweep) and own:
+        return (lambda add: module.sweep(add, own)), metrics
+    return module.sweep, metrics
 
 
 def _check_key(key: str, config: ConfigDict) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +22,10 @@ from genlab.errors import UserError, hint
 from genlab.nn import build
 from genlab.sections.fields import Field, check, fields_of, spelled
 from genlab.sections.shared import SHARED, Limit, Optim
+from genlab.sections.sweeping import SWEEPING
 
 WATCH = "train.watch"
+SWEEP = "sweep"  # a section that only configs of experiments have
 RENAMED = {"eval.features": "eval.classifier"}  # old keys, which are still read
 
 
@@ -43,6 +45,11 @@ def sections(family: str) -> dict[str, type]:
     """{path: dataclass} of a family's sections; without a family, those of all families."""
     own = tasks.family(family).sections if family else {}
     return {path: cls for path, cls in (SHARED | own).items() if cls is not None}
+
+
+def _sections(config: ConfigDict) -> dict[str, type]:
+    """Those of a config: with `sweep`, where it has that."""
+    return sections(config.get("task", "")) | (SWEEPING if SWEEP in config else {})
 
 
 def networks(family: str) -> dict[str, frozenset[str]]:
@@ -70,7 +77,7 @@ def complete(config: ConfigDict) -> list[str]:
         for old, new in RENAMED.items():
             _move(config, old, new)
         family = config.get("task", "")
-        for path, section in sections(family).items():
+        for path, section in _sections(config).items():
             for name, field in fields_of(section).items():
                 added += _fill(config, path, name, field)
         at(config, WATCH, make=True)
@@ -103,11 +110,11 @@ def check_values(config: ConfigDict) -> None:
     """Raises UserError, in one line with the whole key path, for the first field that is unknown,
     of another type or out of its range."""
     family = config.task
-    places = {*sections(family), *networks(family), WATCH}
+    places = {*_sections(config), *networks(family), WATCH}
     for path in places:
         if not all(name in at(config, p) for p, name in _ways(path)):
             raise UserError(f"config.{path}: task={family!r} needs this section.")
-    for path, section in sections(family).items():
+    for path, section in _sections(config).items():
         _check_section(at(config, path), path, section, places)
     for metric, limit in config.train.watch.items():
         for name, value in limit.items():
@@ -218,16 +225,34 @@ def module(file: str) -> ModuleType:
 
 def load(file: str) -> ConfigDict:
     """The complete, locked config of `path.py` or `path.py:variant,variant`; all have `smoke`."""
-    names = [name for name in file.partition(":")[2].split(",") if name]
-    rest = ",".join(name for name in names if name != "smoke")
-    get_config = module(file).get_config
-    if rest and not inspect.signature(get_config).parameters:
+    names, rest = file.partition(":")[2].split(","), argument(file)
+    loaded = module(file)
+    taken = bool(inspect.signature(loaded.get_config).parameters)
+    if rest and not taken and not takes_argument(getattr(loaded, SWEEP, None)):
         raise UserError(f"config argument {rest!r} is unknown.{hint(rest, ('smoke',))}")
-    config = get_config(rest) if rest else get_config()
+    config = loaded.get_config(rest) if rest and taken else loaded.get_config()
     complete(config)
     if "smoke" in names:
         smoke(config)
     return config.lock()
+
+
+def argument(file: str) -> str:
+    """What `path.py:argument` says to `get_config` and `sweep`; `smoke` is not for them."""
+    names = file.partition(":")[2].split(",")
+    return ",".join(name for name in names if name and name != "smoke")
+
+
+def takes_argument(sweep: Callable[..., None] | None) -> bool:
+    """Whether it is `sweep(add, arg)`."""
+    return sweep is not None and len(inspect.signature(sweep).parameters) > 1
+
+
+def admit_sweep(config: ConfigDict) -> None:
+    """Gives a config the section of sweeps, at its defaults where the experiment sets none."""
+    with config.unlocked():
+        at(config, SWEEP, make=True)
+    complete(config)
 
 
 def smoke(config: ConfigDict) -> None:

@@ -25,6 +25,10 @@ class RunStopped(UserError):
     exit_code = 1
 
 
+class Held(UserError):
+    """A workdir that another process writes to."""
+
+
 class Preempted(UserError):
     """A run that a signal stopped and that has saved: not finished, to be tried again."""
 

@@ -7,15 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from genlab.errors import RunStopped, UserError
+from genlab import config as configs
+from genlab.errors import Preempted, RunStopped, UserError
 from genlab.modes import evaluate as modes
-from genlab.modes import points, sweep
+from genlab.modes import sweep
 from genlab.pictures import figures
+from genlab.sweeps import books, draws, pictures, points, table
+from genlab.sweeps.points import name
 from genlab.training import loop as train
 from genlab.workdir import lines as json_lines
+from genlab.workdir import lock
 from tests.conftest import tiny_config
 
 RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
+
+
+def experiment(**settings):
+    config = tiny_config()
+    configs.admit_sweep(config)
+    config.sweep.update(**settings)
+    return config
 
 
 @pytest.fixture
@@ -29,20 +40,27 @@ def counted(monkeypatch):
         json_lines.append(Path(folder) / "eval.jsonl", line)
 
     def run(config, folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        done.append(Path(folder).name)
+        done.append((Path(folder).name, config.train.steps))
         if config.optim.learning_rate == 0.5:
             raise RunStopped("nll is nan at step 3; lower optim.learning_rate")
+        if config.optim.learning_rate == 0.25:
+            raise ValueError("a bug")
+        line = {"step": config.train.steps, "split": "valid", "nll": config.optim.learning_rate}
+        json_lines.append(Path(folder) / "metrics.jsonl", line)
 
     monkeypatch.setattr(train, "train", run)
     monkeypatch.setattr(modes, "evaluate_run", evaluate)
-    monkeypatch.setattr(sweep, "_draw_samples", lambda workdir, results: None)
+    monkeypatch.setattr(pictures, "draw_samples", lambda workdir, results: None)
     return done
 
 
+def names(counted):
+    return [name for name, _ in counted]
+
+
 def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
-    sweep.sweep(tiny_config(), str(tmp_path), RUNS, ())
-    assert counted == [sweep.name(point) for point in RUNS]
+    sweep.sweep(experiment(), str(tmp_path), RUNS, ())
+    assert names(counted) == [name(point) for point in RUNS]
     text = (tmp_path / "table.md").read_text().splitlines()
     assert text[0] == "| optim.learning_rate | runs | nll |"
     assert text[2:] == ["| 0.001 | 2 | 0.6 ± 0.71 |", "| 0.01 | 2 | 1.5 ± 0.71 |"]
@@ -54,35 +72,36 @@ def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
 
 def test_a_metric_that_one_family_lacks_leaves_a_gap(tmp_path):
     results = [
-        sweep.Result({"config": "gan"}, {"frechet": 2.0}),
-        sweep.Result({"config": "vae"}, {"frechet": 3.0, "kl": 4.0}),
+        table.Result({"config": "gan"}, {"frechet": 2.0}),
+        table.Result({"config": "vae"}, {"frechet": 3.0, "kl": 4.0}),
     ]
-    sweep.write(tmp_path, results, ("frechet", "kl"))
+    table.write(tmp_path, results, ("frechet", "kl"))
     text = (tmp_path / "table.md").read_text().splitlines()
     assert text[2:] == ["| gan | 1 | 2 |  |", "| vae | 1 | 3 | 4 |"]
 
 
 def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_path, counted):
-    own = tiny_config()
+    own = experiment()
     own.eval.classifier = "runs/judge"
     runs = [{"config": name} for name in ("mnist_gan", "binarized_mnist_pixelcnn:wide")]
-    gan, wide = (sweep.configured(own, point) for point in runs)
+    gan, wide = (points.configured(own, point) for point in runs)
     assert gan.task == "gan" and wide.model.first_kernel == 21
     assert gan.eval.classifier == wide.eval.classifier == "runs/judge"
     assert gan.data.source == "tfds:mnist"
     with pytest.raises(UserError, match=r"mnist_gam.py: no such file.*mnist_gan"):
-        sweep.configured(own, {"config": "mnist_gam"})
+        points.configured(own, {"config": "mnist_gam"})
 
 
 def test_a_finished_run_is_not_repeated(tmp_path, counted):
-    sweep.sweep(tiny_config(), str(tmp_path), RUNS[:3], ())
-    sweep.sweep(tiny_config(), str(tmp_path), RUNS, ())
-    assert counted == [sweep.name(point) for point in RUNS]
+    sweep.sweep(experiment(), str(tmp_path), RUNS[:3], ())
+    sweep.sweep(experiment(), str(tmp_path), RUNS, ())
+    assert names(counted) == [name(point) for point in RUNS]
 
 
 def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, counted):
     runs = [{"optim.learning_rate": rate} for rate in (0.5, 1e-3)]
-    sweep.sweep(tiny_config(), str(tmp_path), runs, ("nll",))
+    with pytest.raises(RunStopped, match="1 of 2 done, 1 failed"):
+        sweep.sweep(experiment(), str(tmp_path), runs, ("nll",))
     text = (tmp_path / "table.md").read_text()
     assert "| 0.5 | 0 | stopped |" in text and "| 0.001 | 1 | 0.1 |" in text
     assert "optim.learning_rate=0.5: nll is nan at step 3" in text
@@ -91,14 +110,14 @@ def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, counted):
 def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
     """One tiny run, trained and evaluated; a second start only reads."""
     runs = [{"seed": 0}]
-    sweep.sweep(tiny_config(), str(tmp_path), runs, ())
+    sweep.sweep(experiment(), str(tmp_path), runs, ())
     first = capsys.readouterr().out
     assert (tmp_path / "figures" / "samples.png").exists()
     before = (tmp_path / "seed=0" / "eval.jsonl").read_text()
-    sweep.sweep(tiny_config(), str(tmp_path), runs, ())
+    sweep.sweep(experiment(), str(tmp_path), runs, ())
     assert (tmp_path / "seed=0" / "eval.jsonl").read_text() == before
     assert first.endswith(capsys.readouterr().out) and "bits_per_dim" in first
-    changed = tiny_config()
+    changed = experiment()
     changed.optim.learning_rate = 0.5
     with pytest.raises(UserError, match=r"optim\.learning_rate: 0\.001 -> 0\.5"):
         sweep.sweep(changed, str(tmp_path), runs, ())
@@ -128,17 +147,17 @@ def test_a_run_that_the_config_cannot_be_is_refused_before_any_starts(
     tmp_path, counted, point, told
 ):
     with pytest.raises(UserError, match=told):
-        sweep.sweep(tiny_config(), str(tmp_path), [{"model.features": 4}, point], ())
+        sweep.sweep(experiment(), str(tmp_path), [{"model.features": 4}, point], ())
     assert counted == []
 
 
 def test_lines_of_a_comparison_are_the_other_keys():
     results = [
-        sweep.Result({"model.code": code, "loss": loss, "seed": 0}, {"mse": 1.0 / code})
+        table.Result({"model.code": code, "loss": loss, "seed": 0}, {"mse": 1.0 / code})
         for code in (2, 16)
         for loss in ("mse", "bce")
     ]
-    groups = sweep.grouped(results)
+    groups = table.grouped(results)
     assert [point for point, _ in groups][:2] == [
         {"model.code": 2, "loss": "mse"},
         {"model.code": 2, "loss": "bce"},
@@ -146,3 +165,65 @@ def test_lines_of_a_comparison_are_the_other_keys():
     points = {"mse": {"a": [(2, 0.5, 0.1), (16, 0.1, 0.0)], "b": [("x", 1.0, 0.0)]}}
     axes = figures.Comparison(points, "model.code", {}).draw().axes
     assert axes[0].get_xlabel() == "model.code" and len(axes[0].get_legend().texts) == 2
+
+
+def test_a_mistake_in_a_run_is_on_disk_and_the_rest_runs(tmp_path, counted, capsys):
+    """Whoever looks later sees it; it is tried again when asked for, or when its config changed."""
+    runs = [{"optim.learning_rate": rate} for rate in (1e-3, 0.25, 1e-2)]
+    for _ in range(2):
+        with pytest.raises(RunStopped, match="2 of 3 done, 1 failed") as stopped:
+            sweep.sweep(experiment(), str(tmp_path), runs, ("nll",))
+        shown = capsys.readouterr().out
+        assert "failed     ValueError: a bug; log: " in shown and stopped.value.exit_code == 1
+    assert names(counted) == [name(point) for point in runs]
+    assert "Traceback" in (tmp_path / name(runs[1]) / books.TRACEBACK).read_text()
+    with pytest.raises(RunStopped):
+        sweep.sweep(experiment(retry=True), str(tmp_path), runs, ("nll",))
+    mended = experiment()
+    mended.seed = 5
+    with pytest.raises(RunStopped):
+        sweep.sweep(mended, str(tmp_path), runs, ("nll",))
+    assert names(counted)[3:] == 2 * [name(runs[1])]
+
+
+def test_who_only_looks_starts_nothing_and_is_told_with_75(tmp_path, counted, capsys):
+    with pytest.raises(Preempted, match="0 of 4 done, 4 to do"):
+        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+    assert counted == [] and "| " not in capsys.readouterr().out
+    sweep.sweep(experiment(), str(tmp_path), RUNS[:2], ())
+    with pytest.raises(Preempted, match="2 of 4 done, 2 to do"):
+        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+    assert "| 0.001 | 2 | 0.6 ± 0.71 |" in capsys.readouterr().out
+
+
+def test_a_run_that_another_process_is_at_is_shown_and_not_run_twice(tmp_path, counted, capsys):
+    held = tmp_path / name(RUNS[1])
+    held.mkdir()
+    with lock.held(held, "run.lock"), pytest.raises(Preempted, match="1 running"):
+        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+    assert "running    step 0 of 6, process " in capsys.readouterr().out
+    with lock.held(held, "run.lock"):
+        sweep.sweep(experiment(only=name(RUNS[1])), str(tmp_path), RUNS, ())
+    assert counted == []
+
+
+def test_one_run_alone_for_a_launcher(tmp_path, counted):
+    sweep.sweep(experiment(only=name(RUNS[2])), str(tmp_path), RUNS, ())
+    assert names(counted) == [name(RUNS[2])] and not (tmp_path / "table.md").exists()
+    with pytest.raises(UserError, match=r"sweep\.only=seed=9: no such run"):
+        sweep.sweep(experiment(only="seed=9"), str(tmp_path), RUNS, ())
+
+
+def test_halving_stops_the_worse_half_at_each_rung(tmp_path, counted, capsys):
+    runs = [{"optim.learning_rate": rate} for rate in (0.04, 0.03, 0.02, 0.5, 0.01)]
+    config = experiment(halve_from=2, metric="nll")
+    for _ in range(2):
+        with pytest.raises(RunStopped, match="2 of 5 done, 1 failed, 2 stopped"):
+            sweep.sweep(config, str(tmp_path), runs, ("nll",))
+        shown = capsys.readouterr().out
+        assert "stopped    at step 2: nll 0.04, number 4 of 5" in shown
+        assert "stopped    at step 4: nll 0.03, number 3 of 3" in shown
+    reached = {}
+    for run, steps in counted:
+        reached.setdefault(run, []).append(steps)
+    assert list(reached.values()) == [[2], [2, 4], [2, 4, 6], [2], [2, 4, 6]]

@@ -12,8 +12,8 @@ from genlab.workdir import lock
 
 
 @contextlib.contextmanager
-def held_by_first(workdir: epath.Path) -> Iterator[None]:
+def held_by_first(workdir: epath.Path, name: str = lock.NAME) -> Iterator[None]:
     """Process 0 holds the lock of the workdir, or all are refused; see `workdir.lock.held`."""
     with contextlib.ExitStack() as stack:
-        watchdog.on_first(lambda: stack.enter_context(lock.held(workdir)))
+        watchdog.on_first(lambda: stack.enter_context(lock.held(workdir, name)))
         yield

@@ -47,15 +47,23 @@ class Holder:
 
     def died_here(self) -> bool:
         """Whether it ran under this very system and is gone."""
-        if (self.machine, self.host) != (_machine(), socket.gethostname()):
-            return False
+        return self._is_here() and not self._runs()
+
+    def lives_here(self) -> bool:
+        """Whether it runs under this very system."""
+        return self._is_here() and self._runs()
+
+    def _is_here(self) -> bool:
+        return (self.machine, self.host) == (_machine(), socket.gethostname())
+
+    def _runs(self) -> bool:
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
-            return True
-        except OSError:
             return False
-        return False
+        except OSError:
+            return True
+        return True
 
 
 def this_process() -> Holder:

@@ -29,7 +29,7 @@ from typing import Any, NoReturn, Protocol
 
 from etils import epath
 
-from genlab.errors import UserError, log
+from genlab.errors import Held, UserError, log
 from genlab.workdir import paths
 from genlab.workdir.holder import Holder, read, this_process
 
@@ -43,7 +43,7 @@ NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 def held(workdir: epath.Path, name: str = NAME) -> Iterator[None]:
     """Makes this process the one writer of a workdir, which must be there.
 
-    Raises: UserError naming the holder, if there is one.
+    Raises: Held, a UserError, naming the holder, if there is one.
     """
     lock = _take(workdir / name, str(workdir), this_process())
     stop = threading.Event()
@@ -57,6 +57,17 @@ def held(workdir: epath.Path, name: str = NAME) -> Iterator[None]:
         lock.free()
 
 
+def holder(workdir: epath.Path, name: str = NAME) -> Holder | None:
+    """Who holds it, for those who only look: as far as its file and its last beat tell."""
+    path = workdir / name
+    try:
+        found, age = read(path.read_text()), time.time() - path.stat().mtime
+    except OSError:
+        return None
+    dead = found is None or found.died_here() or (age > STALE and not found.lives_here())
+    return None if dead else found
+
+
 @contextlib.contextmanager
 def briefly(path: epath.Path, patience: float = 60.0) -> Iterator[None]:
     """Waits for a lock beside a file and holds it for a moment."""
@@ -66,7 +77,7 @@ def briefly(path: epath.Path, patience: float = 60.0) -> Iterator[None]:
             try:
                 stack.enter_context(held(path.parent, f"{path.name}.{NAME}"))
                 break
-            except UserError:
+            except Held:
                 if time.monotonic() > until:
                     raise
             time.sleep(0.2)
@@ -211,7 +222,7 @@ def _wait_for_silence(other: Holder, look: Any, workdir: str) -> None:
 
 
 def _refuse(holder: Holder | None, workdir: str) -> NoReturn:
-    raise UserError(
+    raise Held(
         f"{workdir}: {holder or 'another process'} writes to it; wait for its end or stop it, or"
         " take another --workdir."
     )

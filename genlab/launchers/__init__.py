@@ -1,0 +1,1 @@
+"""Who starts the runs of a sweep: this machine, or Slurm."""

@@ -1,0 +1,47 @@
+"""One run of a sweep: trained and measured as far as needed, or why not."""
+
+from __future__ import annotations
+
+import jax
+
+from genlab.errors import Held, Preempted
+from genlab.hosts import writer
+from genlab.modes import evaluate
+from genlab.sweeps import books
+from genlab.sweeps.points import Run
+from genlab.training import loop as train
+from genlab.workdir import configs, paths
+
+LOCK = "run.lock"  # held from the first step to the end of the evaluation
+
+
+def work(run: Run) -> None:
+    """Brings a run to its end, in this process; notes on disk why it could not.
+
+    Raises: Held if another process does; Preempted or KeyboardInterrupt if a signal stopped it on
+      its way; else what made it fail.
+    """
+    if books.done(run):
+        return
+    paths.make_folder(run.folder)
+    with writer.held_by_first(run.folder, LOCK):
+        try:
+            _trained_and_measured(run)
+        except (Held, Preempted):
+            raise
+        except Exception as error:
+            if jax.process_index() == 0:
+                books.keep_failure(run, error)
+            raise
+
+
+def _trained_and_measured(run: Run) -> None:
+    folder, config = str(run.folder), configs.copy(run.config)
+    config.train.steps = run.steps
+    if jax.process_index() == 0:
+        books.forget_failure(run)
+    train.train(config, folder)
+    if run.whole:
+        evaluate.evaluate_run(config, folder)
+    elif jax.process_index() == 0:
+        books.keep_rung(run)
