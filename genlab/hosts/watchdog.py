@@ -117,22 +117,31 @@ def on_first(act: Callable[[], T]) -> T | None:
 
     Raises: on all of them, the UserError that process 0 met.
     """
+    found: list[T] = []
+    from_first(lambda: found.append(act()))
+    return found[0] if found else None
+
+
+def from_first(act: Callable[[], T]) -> T:
+    """What act() returns on process 0, on all of them: a value that JSON can hold.
+
+    Raises: as `on_first`.
+    """
     if jax.process_count() == 1:
         return act()
     store, key = client(), f"genlab/first/{next(_TURNS)}"
     if jax.process_index():
-        _wait_for(store, key)
-        return None
+        told: T = json.loads(_wait_for(store, key))
+        return told
     found = act()
-    store.key_value_set(key, "")
+    store.key_value_set(key, json.dumps(found))
     return found
 
 
-def _wait_for(store: Any, key: str) -> None:
+def _wait_for(store: Any, key: str) -> str:
     while True:
         try:
-            store.blocking_key_value_get(key, 10_000)
-            return
+            return str(store.blocking_key_value_get(key, 10_000))
         except Exception as error:  # not there yet; a failure ends this process by its watchdog
             if "DEADLINE" not in str(error):
                 raise

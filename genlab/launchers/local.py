@@ -92,17 +92,22 @@ class Share:
 
 def _shares(parallel: int) -> list[Share]:
     """A GPU for each, where there are any; else the cores, divided."""
-    cores, gpus = sorted(os.sched_getaffinity(0)), _gpus()
+    cores, gpus = _cores(), _gpus()
     if gpus and parallel > len(gpus):
         log.info("sweep.parallel=%d: %d at a time, one on each GPU.", parallel, len(gpus))
     count = min(parallel, len(gpus)) if gpus else parallel
     return [
         Share(
-            tuple(cores[i::count]) or (cores[i % len(cores)],),
+            tuple(cores[i::count] or cores[i % max(len(cores), 1) :][:1]),
             {"CUDA_VISIBLE_DEVICES": gpus[i]} if gpus else {},
         )
         for i in range(count)
     ]
+
+
+def _cores() -> list[int]:
+    """Those that this process may use; none where the system does not divide them."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
 
 
 def _gpus() -> list[str]:
@@ -122,6 +127,7 @@ class Hand:
     run: Run
     process: subprocess.Popen[bytes]
     log: str
+    sent_home: bool = False
 
 
 class Crew:
@@ -134,11 +140,10 @@ class Crew:
     def work(self) -> None:
         """Until none is left. Raises Preempted or KeyboardInterrupt, when all have saved."""
         with Signals().noted() as signals:
-            while self.hands or (self.waiting and signals.number is None):
-                if signals.number is None:
-                    self._fill()
-                elif self.waiting:
+            while self.hands or self.waiting:
+                if signals.number is not None:
                     self._send_home()
+                self._fill()
                 self._collect()
                 time.sleep(POLL)
         if signals.number == signal.SIGINT:
@@ -154,7 +159,9 @@ class Crew:
     def _send_home(self) -> None:
         self.waiting.clear()
         for hand in self.hands.values():
-            hand.process.send_signal(signal.SIGTERM)
+            if not hand.sent_home:
+                hand.process.send_signal(signal.SIGTERM)
+                hand.sent_home = True
 
     def _collect(self) -> None:
         for i, hand in list(self.hands.items()):
@@ -172,8 +179,9 @@ def _started(run: Run, share: Share) -> Hand:
     parent = os.getpid()
 
     def set_up() -> None:
-        os.sched_setaffinity(0, share.cores)
-        if sys.platform == "linux":  # nothing is left at work when this process is killed
+        if sys.platform == "linux":
+            os.sched_setaffinity(0, share.cores)
+            # nothing is left at work when this process is killed
             pr_set_pdeathsig = 1
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
             if os.getppid() != parent:

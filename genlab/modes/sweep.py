@@ -6,6 +6,7 @@ repeated, a lost one goes on, one that failed is told.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -93,40 +94,49 @@ class Sweep:
 
     def run(self) -> None:
         """Rung by rung, until nothing is left to start or to wait for; then shows it all."""
-        if self.settings.retry:
-            watchdog.on_first(self._forget_failures)
-        self._greet()
+        watchdog.on_first(self._greet)
         try:
             self._go()
-        except (Held, Preempted):
-            self._show(draw=False)
+        except (Held, Preempted, KeyboardInterrupt):
+            watchdog.on_first(lambda: self._show(draw=False))
             raise
-        self._end(self._show(draw=True))
-
-    def _go(self) -> None:
-        """Starts each run once to each rung; what others are at is waited for."""
-        tried: set[tuple[str, int]] = set()
-        while True:
-            found = self._standings()
-            todo = [x.run for x in found if x.startable and _rung(x.run) not in tried]
-            if not todo and not any(x.state in AT_WORK for x in found):
-                return
-            if todo:
-                tried |= set(map(_rung, todo))
-                self.launcher.start(todo, self._tell)
-            if not self.settings.wait:
-                return
-            self._wait()
-
-    def _forget_failures(self) -> None:
-        for run in self.runs:
-            books.forget_failure(run)
+        watchdog.on_first(lambda: self._show(draw=True))
+        self._end()
 
     def _greet(self) -> None:
         """Shows a sweep that has begun before."""
+        if self.settings.retry:
+            for run in self.runs:
+                books.forget_failure(run)
         found = self._standings()
-        if any(x.state not in ("done", "to do") for x in found) and self.settings.wait:
+        if self.settings.wait and any(x.state not in ("done", "to do") for x in found):
             log.info("%s", states.shown(found))
+
+    def _go(self) -> None:
+        """Starts each run once to each rung; what others are at is waited for."""
+        tried: list[list[Any]] = []
+        while True:
+            todo, others = watchdog.from_first(functools.partial(self._plan, tried))
+            if not todo and not others:
+                return
+            if todo:
+                tried += todo
+                known = {run.name: run for run in self.runs}
+                runs = [points.up_to(known[name], steps) for name, steps in todo]
+                self.launcher.start(runs, self._tell_together)
+            if not self.settings.wait:
+                return
+            watchdog.on_first(self._wait)
+
+    def _tell_together(self) -> None:
+        watchdog.on_first(self._tell)
+
+    def _plan(self, tried: list[list[Any]]) -> tuple[list[list[Any]], bool]:
+        """Name and steps of each run to start, and whether others are at some. The first process
+        plans for all: while one of them looks, another may have gone on."""
+        found = self._standings()
+        startable = [[x.run.name, x.run.steps] for x in found if x.startable]
+        return [x for x in startable if x not in tried], any(x.state in AT_WORK for x in found)
 
     def _standings(self) -> list[Standing]:
         """Of all runs, in the order of the experiment."""
@@ -139,16 +149,11 @@ class Sweep:
 
     def _wait(self) -> None:
         """Until all runs that others are at have ended."""
-        while any(x.state in AT_WORK for x in self._standings()):
-            self._tell()
+        while any(x.state in AT_WORK for x in self._tell()):
             time.sleep(POLL)
-        self._tell()
 
-    def _tell(self) -> None:
+    def _tell(self) -> list[Standing]:
         """Says which runs have changed, and brings the table up to date."""
-        watchdog.on_first(self._tell_here)
-
-    def _tell_here(self) -> None:
         found = self._standings()
         for x in found:
             if x.state != self._told.get(x.run.name) and self._told:
@@ -159,15 +164,11 @@ class Sweep:
             self._drawn = results
             table.write(self.folder, results, self.metrics)
             pictures.draw_metrics(self.folder, results, self.metrics)
-
-    def _show(self, draw: bool) -> list[Standing]:
-        """Where all runs stand, and the table of those that have ended; with their pictures."""
-        found = self._standings()
-        watchdog.on_first(lambda: self._print(found, draw))
         return found
 
-    def _print(self, found: list[Standing], draw: bool) -> None:
-        self._tell_here()
+    def _show(self, draw: bool) -> None:
+        """Where all runs stand, and the table of those that have ended; with their pictures."""
+        found = self._tell()
         results = _results(found)
         if any(x.state != "done" for x in found):
             print(states.shown(found))
@@ -177,16 +178,19 @@ class Sweep:
         if results:
             print((self.folder / "table.md").read_text(), end="")
 
-    def _end(self, found: list[Standing]) -> None:
-        told = f"{self.folder}: {states.counted(found)}"
-        if any(x.state in states.UNFINISHED for x in found):
+    def _end(self) -> None:
+        """Raises for runs that are not done."""
+        unfinished, failed, told = watchdog.from_first(self._verdict)
+        if unfinished:
             raise Preempted(f"{told}; the same command goes on.")
-        if any(x.state == "failed" for x in found):
+        if failed:
             raise RunStopped(f"{told}; mend the cause and add --config.sweep.retry=True.")
 
-
-def _rung(run: Run) -> tuple[str, int]:
-    return run.name, run.steps
+    def _verdict(self) -> tuple[bool, bool, str]:
+        found = self._standings()
+        unfinished = any(x.state in states.UNFINISHED for x in found)
+        failed = any(x.state == "failed" for x in found)
+        return unfinished, failed, f"{self.folder}: {states.counted(found)}"
 
 
 def _results(found: Sequence[Standing]) -> list[Result]:
