@@ -57,7 +57,15 @@ def read(workdir: str) -> ConfigDict:
 
 
 # What a resumed run may change: none of it alters the parameters that a step produces.
-FREE = ("sample.", "eval.", "sweep.", "parallel", "data.data_dir", "data.resident_mb", "data.changed")
+FREE = (
+    "sample.",
+    "eval.",
+    "sweep.",
+    "parallel",
+    "data.data_dir",
+    "data.resident_mb",
+    "data.changed",
+)
 FREE_IN_TRAIN = ("train.init_from", "train.steps_per_call")  # the only fixed keys of `train`
 
 
