@@ -1,4 +1,4 @@
-"""A sweep of tiny runs, started through launch.py, and what its folder holds."""
+"""Sweeps of tiny runs: in this process, or started through launch.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from ml_collections import ConfigDict
+
+from genlab import config as configs
 from tests import launcher
+from tests.conftest import tiny_config
 
 EXPERIMENT = """
 from configs import digits_pixelcnn
@@ -33,6 +38,14 @@ def sweep(add, arg):
     for place in broken:
         add({"seed": 0, "train.steps": int(steps), "train.init_from": f"/{place}"})
 """
+
+
+def experiment(**settings: Any) -> ConfigDict:
+    """A tiny config with the section of sweeps."""
+    config = tiny_config()
+    configs.admit_sweep(config)
+    config.sweep.update(**settings)
+    return config
 
 
 class Sweep:

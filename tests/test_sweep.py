@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import pytest
 
-from genlab import cli
-from genlab import config as configs
 from genlab.errors import Preempted, RunStopped, UserError
-from genlab.launchers import command, job, local, slurm
 from genlab.modes import evaluate as modes
 from genlab.modes import sweep
 from genlab.pictures import figures
-from genlab.sweeps import books, draws, pictures, points, table
+from genlab.sweeps import books, pictures, points, table
 from genlab.sweeps.points import name
 from genlab.training import loop as train
 from genlab.workdir import lines as json_lines
 from genlab.workdir import lock
-from tests.conftest import tiny_config
+from tests.sweeps import experiment
 
 RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
-
-
-def experiment(**settings):
-    config = tiny_config()
-    configs.admit_sweep(config)
-    config.sweep.update(**settings)
-    return config
 
 
 @pytest.fixture
@@ -232,50 +221,6 @@ def test_halving_stops_the_worse_half_at_each_rung(tmp_path, counted, capsys):
     assert list(reached.values()) == [[2], [2, 4], [2, 4, 6], [2], [2, 4, 6]]
 
 
-SETTINGS = {
-    "optim.learning_rate": draws.log_uniform(1e-4, 1e-2),
-    "model.dropout": draws.uniform(0.1, 0.3),
-    "model.layers": draws.whole(1, 4),
-    "model.features": draws.one_of(4, 8, 16),
-}
-
-
-def test_a_draw_depends_on_its_seed_its_number_and_its_key_alone():
-    many = list(draws.draw(SETTINGS, 30, seed=3))
-    assert many[:10] == list(draws.draw(SETTINGS, 10, seed=3))
-    assert many != list(draws.draw(SETTINGS, 30, seed=4))
-    more = {"seed": draws.whole(0, 9)} | dict(reversed(SETTINGS.items()))
-    for point, other in zip(many, draws.draw(more, 30, seed=3), strict=True):
-        assert {key: other[key] for key in SETTINGS} == point
-
-
-def test_draws_fill_their_ranges_and_keep_to_them():
-    found = list(draws.draw(SETTINGS, 400))
-    rates = [point["optim.learning_rate"] for point in found]
-    assert all(1e-4 <= rate <= 1e-2 for rate in rates)
-    assert 0.4 < sum(rate < 1e-3 for rate in rates) / 400 < 0.6  # the middle of the logarithms
-    assert all(0.1 <= point["model.dropout"] <= 0.3 for point in found)
-    assert {point["model.layers"] for point in found} == {1, 2, 3, 4}
-    assert {point["model.features"] for point in found} == {4, 8, 16}
-    assert len({name(point) for point in found}) > 390
-    with pytest.raises(UserError, match=r"log_uniform\(0, 1\)"):
-        draws.log_uniform(0, 1)
-
-
-def test_a_sweep_takes_the_argument_of_its_file(tmp_path):
-    file = tmp_path / "search.py"
-    file.write_text(
-        "from configs.digits_pixelcnn import get_config\n"
-        "def sweep(add, arg='2'):\n    for seed in range(int(arg)): add({'seed': seed})\n"
-    )
-    for given, count in (("", 2), (":3", 3), (":smoke", 2), (":3,smoke", 3)):
-        configs.load(f"{file}{given}")
-        assert len(points.points(cli.load_sweep(f"{file}{given}")[0])) == count
-    file.write_text("from configs.digits_pixelcnn import get_config\ndef sweep(add): add({})\n")
-    with pytest.raises(UserError, match="config argument '3' is unknown"):
-        configs.load(f"{file}:3")
-
-
 @pytest.mark.parametrize(
     ("settings", "changes", "told"),
     [
@@ -290,48 +235,3 @@ def test_runs_that_cannot_grow_are_refused_in_one_line(tmp_path, counted, settin
     with pytest.raises(UserError, match=told):
         sweep.sweep(config, str(tmp_path), RUNS, ())
     assert counted == []
-
-
-def test_what_slurm_is_told(monkeypatch):
-    settings = experiment().sweep.slurm
-    settings.update(gpus=2, cpus=8, memory_gb=1.5, partition="gpu", setup=("module load cuda",))
-    settings.directives = ("--mail-type=END", "exclusive")
-    told = slurm.parameters(settings)
-    assert told["gpus_per_node"] == 2 and told["srun_args"] == ["--cpus-per-task=8"]
-    assert told["mem"] == "1536M" and told["setup"] == ["module load cuda"]
-    assert told["additional_parameters"] == {"mail-type": "END", "exclusive": True}
-    assert "account" not in told and "qos" not in told
-    settings.directives = ("mail type",)
-    with pytest.raises(UserError, match="'mail type' is no option of sbatch"):
-        slurm.parameters(settings)
-
-
-def test_a_job_is_the_command_that_was_given_for_one_run_alone(monkeypatch, tmp_path):
-    given = ["launch.py", "--mode=sweep", "--launcher", "slurm", "--workdir=x", "--launcher=slurm"]
-    monkeypatch.setattr(sys, "argv", given)
-    (run,) = points.prepared(experiment(), str(tmp_path), [{"seed": 3}])
-    program, *rest = command.of(run)[1:]
-    assert Path(program).is_absolute() and rest == [
-        *("--mode=sweep", "--workdir=x", "--config.sweep.only=seed=3", "--config.sweep.until=6")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [(0, ""), (75, ""), (-9, ""), (137, ""), (-15, ""), (130, ""), (2, "the last"), (1, "the last"),
-     (-11, "ended by SIGSEGV"), (139, "ended by SIGSEGV")],
-)  # fmt: skip
-def test_a_run_that_was_killed_has_not_failed(tmp_path, code, told):
-    log = tmp_path / "log.txt"
-    log.write_text("first\nlaunch.py: the last\n")
-    assert job.verdict(code, str(log)) == told
-
-
-def test_cores_are_divided_and_gpus_dealt_out(monkeypatch):
-    monkeypatch.setattr(local, "_cores", lambda: [0, 1, 2, 3, 4])
-    monkeypatch.setattr(local, "_gpus", list)
-    assert [share.cores for share in local._shares(2)] == [(0, 2, 4), (1, 3)]
-    assert {share.cores for share in local._shares(9)} == {(0,), (1,), (2,), (3,), (4,)}
-    monkeypatch.setattr(local, "_gpus", lambda: ["4", "6"])
-    names = [share.environment["CUDA_VISIBLE_DEVICES"] for share in local._shares(3)]
-    assert names == ["4", "6"]
