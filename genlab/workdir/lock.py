@@ -58,14 +58,16 @@ def held(workdir: epath.Path, name: str = NAME) -> Iterator[None]:
 
 
 def holder(workdir: epath.Path, name: str = NAME) -> Holder | None:
-    """Who holds it, for those who only look: as far as its file and its last beat tell."""
+    """Who holds it, for those who only look: as far as its file and its last beat tell.
+
+    A living holder may be taken for dead, by clocks that differ; who then writes is refused.
+    """
     path = workdir / name
     try:
         found, age = read(path.read_text()), time.time() - path.stat().mtime
     except OSError:
         return None
-    dead = found is None or found.died_here() or (age > STALE and not found.lives_here())
-    return None if dead else found
+    return None if found is None or found.died_here() or age > STALE else found
 
 
 @contextlib.contextmanager
