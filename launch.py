@@ -22,23 +22,18 @@ from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-<<<<<<< HEAD
 from genlab.modes import (
     benchmark,
     compare,
     compress,
     evaluate,
     plan,
-    points,
     sample,
     summary,
     sweep,
 )
 from genlab.planning import programs, topologies
-=======
-from genlab.modes import benchmark, compress, evaluate, sample, summary, sweep
 from genlab.sweeps import points
->>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
 from genlab.training import loop as train
 
 
@@ -46,14 +41,7 @@ def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
     cli.choice("launcher", FLAGS.launcher, sweep.LAUNCHERS)
     add_to, metrics = cli.load_sweep(FLAGS.config_file)
-<<<<<<< HEAD
-    folder, runs = paths.of(workdir), points.points(add_to)
-    paths.make_folder(folder)
-    with lock.held(folder):
-        sweep.sweep(config, workdir, runs, metrics)
-=======
     sweep.sweep(config, workdir, points.points(add_to), metrics, FLAGS.launcher)
->>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:

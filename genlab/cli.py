@@ -34,22 +34,14 @@ def _parse(argv: list[str]) -> list[str]:
     if any(arg.lstrip("-") in ("help", "helpfull", "helpshort") for arg in argv[1:]):
         return flags.FLAGS(argv)
     file, argv = _take(argv, "config")
-<<<<<<< HEAD
     place = _place(argv)
     if not file and not place:
         raise UserError(
             "give --config=configs/<name>.py, --workdir of a trained run, or --pretrained=NAME."
         )
     config = configs.load(file) if file else run_configs.read(place)
-=======
-    workdir, _ = _take(argv, "workdir")
-    mode, _ = _take(argv, "mode")
-    if not file and not workdir:
-        raise UserError("give --config=configs/<name>.py, or --workdir of a trained run.")
-    config = configs.load(file) if file else run_configs.read(workdir)
-    if mode == "sweep":
+    if _take(argv, "mode")[0] == "sweep":
         configs.admit_sweep(config)
->>>>>>> d77632e (A sweep is its folder: states of runs are read from disk, failures stay there, launchers start what is lost)
     argv = [_spelled_today(arg) for arg in argv]
     for key, value in _overrides(argv):
         configs.choose(config, key, value)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
 from genlab.launchers.contract import Launcher
@@ -23,6 +24,7 @@ from genlab.sweeps.points import Point, Run
 from genlab.sweeps.states import Standing
 from genlab.sweeps.table import Result
 from genlab.sweeps.work import work
+from genlab.workdir import configs as run_configs
 from genlab.workdir import paths
 
 LAUNCHERS = ("local", "slurm")
@@ -41,6 +43,9 @@ def sweep(
 
     Raises: RunStopped when runs have failed, Preempted (exit code 75) when some are unfinished.
     """
+    if configs.SWEEP not in config:
+        config = run_configs.copy(config)
+        configs.admit_sweep(config)
     runs = points.prepared(config, workdir, found)
     halving.check(runs, config.sweep)
     if config.sweep.only:
@@ -199,7 +204,7 @@ def _results(found: Sequence[Standing]) -> list[Result]:
     for x in found:
         line: dict[str, Any] | None = books.evaluation(x.run) if x.state == "done" else None
         if line:
-            results.append(Result(x.run.point, books.numbers(line)))
+            results.append(Result.of(x.run.point, line))
         elif x.state == "failed":
             results.append(
                 Result(x.run.point, {}, (books.failure(x.run) or {"error": ""})["error"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from genlab.errors import UserError
 from genlab.sweeps.points import Run
+from genlab.training.progress import patience_over
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lines, paths
 
@@ -21,9 +22,20 @@ RUNGS, FAILED, JOB, TRACEBACK = "rungs.jsonl", "failed.json", "job.json", "error
 LOG = "GENLAB_LOG"  # set by a launcher: the file that has what a run says
 
 
+def end(run: Run) -> int:
+    """The step at which its training ends: the last one, or where `train.patience` ended it."""
+    train, events = run.config.train, lines.read_lines(run.folder / "events.jsonl")
+    early = [
+        x["step"]
+        for x in events
+        if x["event"] == "patience" and patience_over(train, x["step"], x["best"])
+    ]
+    return early[-1] if early else train.steps
+
+
 def evaluation(run: Run) -> dict[str, Any] | None:
-    """The line of eval.jsonl at the run's last step."""
-    return _at(run, "eval.jsonl", run.config.train.steps)
+    """The line of eval.jsonl at the run's end."""
+    return _at(run, "eval.jsonl", end(run))
 
 
 def rung(run: Run, steps: int) -> dict[str, Any] | None:
@@ -48,11 +60,11 @@ def _at(run: Run, file: str, step: int) -> dict[str, Any] | None:
 
 def keep_rung(run: Run) -> None:
     """Copies the validation metrics of the run's last step, which later steps may trim."""
-    measured = lines.read_lines(run.folder / "metrics.jsonl")
-    at_end = [x for x in measured if x["step"] == run.steps and x["split"] == "valid"]
+    measured, last = lines.read_lines(run.folder / "metrics.jsonl"), min(run.steps, end(run))
+    at_end = [x for x in measured if x["step"] == last and x["split"] == "valid"]
     if not at_end:
         raise UserError(f"{run.folder}: no validation metrics of step {run.steps}.")
-    lines.append(run.folder / RUNGS, {"step": run.steps, **numbers(at_end[-1])})
+    lines.append(run.folder / RUNGS, numbers(at_end[-1]) | {"step": run.steps})
 
 
 def keep_failure(run: Run, error: BaseException) -> None:

@@ -7,22 +7,37 @@ import io
 import itertools
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etils import epath
 
+from genlab.metrics.paired import half_width
+from genlab.modes import compare
+from genlab.sweeps.books import numbers
 from genlab.sweeps.points import Point, name
 from genlab.workdir import lines as json_lines
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run reached: numbers of its evaluation, or why there are none."""
+    """What a run reached: numbers of its evaluation, or why there are none.
+
+    halves: of the 95 % intervals of those that are means over images.
+    """
 
     point: Point
     metrics: dict[str, float]
     failure: str = ""
+    halves: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, point: Point, line: dict[str, Any]) -> Result:
+        """Of a line of eval.jsonl."""
+        count = line.get("protocol", {}).get("images", 0)
+        errors = line.get("standard_error", {})
+        halves = {name: half_width(error, count) for name, error in errors.items()}
+        return cls(point, numbers(line), "", halves)
 
 
 def grouped(results: Sequence[Result]) -> list[tuple[Point, list[Result]]]:
@@ -59,6 +74,9 @@ def write(workdir: epath.Path, results: Sequence[Result], metrics: tuple[str, ..
     table = Table(grouped(results), names)
     text = table.markdown(len(first) if metrics else len(names))
     notes = [f"- {name(r.point)}: {r.failure}" for r in results if r.failure]
+    if any(r.halves for r in results):
+        notes.append("- In brackets: half of the 95 % interval of a mean over images.")
+    notes += _differences(workdir, table.groups, first)
     text += "\n" + "\n".join(notes) + "\n" if notes else ""
     json_lines.write_atomically(workdir / "table.md", text)
     json_lines.write_atomically(workdir / "table.csv", table.sheet())
@@ -108,8 +126,25 @@ def _cells(members: list[Result], names: list[str]) -> list[str]:
     good, found = _good(members), _found(members, names)
     if not good:
         return ["stopped"] * len(names)
-    spread = len(good) > 1
     return [
-        f"{found[n][0]:.4g}" + (f" ± {found[n][1]:.2g}" if spread else "") if n in found else ""
-        for n in names
+        f"{found[n][0]:.4g}{_spread(good, n, found[n][1])}" if n in found else "" for n in names
     ]
+
+
+def _spread(results: list[Result], metric: str, deviation: float) -> str:
+    """Over seeds the deviation; of a single run half of the interval over images, if known."""
+    if len(results) > 1:
+        return f" ± {deviation:.2g}"
+    half = results[0].halves.get(metric)
+    return f" (± {half:.2g})" if half else ""
+
+
+def _differences(
+    workdir: epath.Path, groups: list[tuple[Point, list[Result]]], metrics: list[str]
+) -> list[str]:
+    """The first run of each setting against that of the first, on the same images."""
+    kept = {}
+    for _, members in groups:
+        if good := _good(members):
+            kept[name(good[0].point)] = str(workdir / name(good[0].point))
+    return compare.against_the_first(kept, metrics)
