@@ -52,7 +52,7 @@ def test_a_second_controller_watches_and_takes_over(tmp_path):
 
 
 def test_a_sweep_of_two_processes_equals_that_of_one_with_two_devices(tmp_path):
-    pair, alone = (Sweep("2-60", tmp_path / name) for name in ("pair", "alone"))
+    pair, alone = (Sweep("2-20", tmp_path / name) for name in ("pair", "alone"))
     with socket.create_server(("", 0)) as free:
         where = f"--coordinator=localhost:{free.getsockname()[1]}"
     both = [pair.start(where, "--processes=2", f"--process={i}") for i in range(2)]
@@ -63,8 +63,8 @@ def test_a_sweep_of_two_processes_equals_that_of_one_with_two_devices(tmp_path):
 
 
 def test_a_run_that_halving_lets_go_on_is_the_run_that_it_would_have_been(tmp_path):
-    halved, whole = (Sweep("3-80", tmp_path / name) for name in ("halved", "whole"))
-    flags = ("--config.sweep.halve_from=20", "--config.sweep.metric=nll")
+    halved, whole = (Sweep("3-40", tmp_path / name) for name in ("halved", "whole"))
+    flags = ("--config.sweep.halve_from=10", "--config.sweep.metric=nll")
     ended = halved.end(*flags)
     assert ended.returncode == 0 and "1 of 3 done, 2 stopped" in ended.stdout
     assert whole.end().returncode == 0

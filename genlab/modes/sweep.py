@@ -103,9 +103,12 @@ class Sweep:
         try:
             self._go()
         except (Held, Preempted, KeyboardInterrupt):
-            watchdog.on_first(lambda: self._show(draw=False))
+            watchdog.on_first(self._show)
             raise
-        watchdog.on_first(lambda: self._show(draw=True))
+        watchdog.on_first(self._draw)
+        if results := _results(self._standings()):
+            pictures.draw_samples(self.folder, results)  # by all: they restore together
+        watchdog.on_first(self._show)
         self._end()
 
     def _greet(self) -> None:
@@ -171,16 +174,16 @@ class Sweep:
             pictures.draw_metrics(self.folder, results, self.metrics)
         return found
 
-    def _show(self, draw: bool) -> None:
-        """Where all runs stand, and the table of those that have ended; with their pictures."""
+    def _draw(self) -> None:
+        if results := _results(self._tell()):
+            pictures.draw_curves(self.folder, results, self.metrics)
+
+    def _show(self) -> None:
+        """Prints where all runs stand, and the table of those that have ended."""
         found = self._tell()
-        results = _results(found)
         if any(x.state != "done" for x in found):
             print(states.shown(found))
-        if results and draw:
-            pictures.draw_curves(self.folder, results, self.metrics)
-            pictures.draw_samples(self.folder, results)
-        if results:
+        if _results(found):
             print((self.folder / "table.md").read_text(), end="")
 
     def _end(self) -> None:

@@ -76,7 +76,7 @@ def draw_samples(workdir: epath.Path, results: Sequence[Result]) -> None:
             sheets.setdefault(sheet, []).append((title, images))
             notes[sheet] = note
     for sheet, rows in sheets.items():
-        if len({images.shape for _, images in rows}) == 1:
+        if len({images.shape for _, images in rows}) == 1 and jax.process_index() == 0:
             picture = figures.ImageRows(rows, notes[sheet])
             files.save(workdir / "figures" / f"{sheet}.png", picture)
 
