@@ -63,7 +63,7 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
 def test_a_run_past_its_time_limit_saves_and_goes_on(tmp_path):
     """By submitit's requeue; cancelled then, it stays stopped until a sweep is asked for."""
     slurm = Sweep("1-10000000", tmp_path / "slurm")
-    limits = ("--config.sweep.slurm.minutes=1", "--config.sweep.slurm.save_seconds=30")
+    limits = ("--config.sweep.slurm.minutes=2", "--config.sweep.slurm.save_seconds=30")
     assert "queued" in line_of(slurm.look(*limits), 0)
     first = slurm.job(0)
     until(lambda: "timed-out" in slurm.log(0) and "Requeued job" in slurm.log(0))
