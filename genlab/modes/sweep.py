@@ -6,6 +6,7 @@ repeated, a lost one goes on, one that failed is told.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from genlab.sweeps.states import Standing
 from genlab.sweeps.table import Result
 from genlab.sweeps.work import work
 from genlab.workdir import configs as run_configs
-from genlab.workdir import paths
+from genlab.workdir import lock, paths
 
 LAUNCHERS = ("local", "slurm")
 AT_WORK = ("running", "queued")
@@ -107,7 +108,8 @@ class Sweep:
             raise
         watchdog.on_first(self._draw)
         if results := _results(self._standings()):
-            pictures.draw_samples(self.folder, results)  # by all: they restore together
+            with contextlib.nullcontext() if jax.process_count() > 1 else self._alone_at_files():
+                pictures.draw_samples(self.folder, results)  # by all: they restore together
         watchdog.on_first(self._show)
         self._end()
 
@@ -170,13 +172,19 @@ class Sweep:
         results = _results(found)
         if results and results != self._drawn:
             self._drawn = results
-            table.write(self.folder, results, self.metrics)
-            pictures.draw_metrics(self.folder, results, self.metrics)
+            with self._alone_at_files():
+                table.write(self.folder, results, self.metrics)
+                pictures.draw_metrics(self.folder, results, self.metrics)
         return found
 
     def _draw(self) -> None:
         if results := _results(self._tell()):
-            pictures.draw_curves(self.folder, results, self.metrics)
+            with self._alone_at_files():
+                pictures.draw_curves(self.folder, results, self.metrics)
+
+    def _alone_at_files(self) -> contextlib.AbstractContextManager[None]:
+        """Several may look at a sweep, and write its table and figures."""
+        return lock.briefly(self.folder / "table", patience=600.0)
 
     def _show(self) -> None:
         """Prints where all runs stand, and the table of those that have ended."""

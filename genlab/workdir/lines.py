@@ -85,7 +85,7 @@ def write_atomically(path: epath.Path, text: str) -> None:
     if not paths.is_local(path):  # a new object replaces the old one whole
         path.write_text(text)
         return
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another may write it too
     partial.write_text(text)
     os.replace(partial, path)
 
