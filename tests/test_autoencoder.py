@@ -101,6 +101,7 @@ def test_a_reference_that_does_not_fit_is_one_line(denoiser, clean, trained):
         with pytest.raises(UserError, match=told) as caught:
             modes.evaluate_run(config, denoiser)
         assert "\n" not in str(caught.value)
+    config = restore(clean).config.unlock()
     config.eval.reference = denoiser
     with pytest.raises(UserError, match="is no denoiser"):
         modes.evaluate_run(config, clean)

@@ -107,7 +107,7 @@ def test_codes_with_dead_units_get_densities_that_draw_and_measure():
     shapes = lambda tree: jax.tree.map(lambda x: (np.shape(x), np.asarray(x).dtype), tree)  # noqa: E731
     assert shapes(fitted) == shapes(jax.device_get(densities.empty(5, 2)))
     keys = jax.random.split(jax.random.key(0), 4000)
-    draw = jax.jit(densities.draw, static_argnums=1)
+    draw = jax.jit(densities.draw_code, static_argnums=1)
     for name in ("gaussian", "mixture"):
         drawn = np.asarray(jax.vmap(lambda k, n=name: draw(fitted, n, k, 1.0))(keys))
         np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.35)

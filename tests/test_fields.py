@@ -32,7 +32,11 @@ FREE_TEXTS = {
     *("data.eval_split", "train.best_metric", "train.init_from", "eval.step", "eval.classifier"),
     *("eval.reference", "sample.method"),
 }
-OPTIMIZER_NAMES = {"optim.name", "optim.generator.name", "optim.discriminator.name"}
+OPTIMIZER_NAMES = {
+    f"{path}.{key}"
+    for path in ("optim", "optim.generator", "optim.discriminator")
+    for key in ("name", "outer")
+}
 FAMILIES = task.names()
 
 

@@ -76,13 +76,7 @@ class Breaking(autoregressive.Task):
 
 
 def test_nan_stops_the_run_naming_step_metric_and_checkpoint(tmp_path, config, monkeypatch):
-    made = autoregressive.make
-
-    def breaking(config, spec):
-        found = made(config, spec)
-        return Breaking(**{f.name: getattr(found, f.name) for f in dataclasses.fields(found)})
-
-    monkeypatch.setattr(autoregressive, "make", breaking)
+    monkeypatch.setattr(autoregressive, "Task", Breaking)
     with pytest.raises(
         RunStopped, match=r"odd is nan at step 5; the last good checkpoint is step 3"
     ):

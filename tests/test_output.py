@@ -36,7 +36,7 @@ def test_a_workdir_that_cannot_be_written_to_is_evaluated_and_said_once(trained,
     evaluate.evaluate_run(asked(trained), trained, NOWHERE)
     assert "nats per image" in capsys.readouterr().out
     (line,) = [text for text in told.text.splitlines() if "not written" in text]
-    assert f"{NOWHERE}/eval.jsonl" in line and "--output" in line
+    assert NOWHERE in line and "--output" in line
 
 
 def test_samples_with_no_place_to_go_are_refused_before_any_is_drawn(trained, monkeypatch):

@@ -40,12 +40,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("parallel")
     finish(start(root / "one", "jit", 1), start(root / "eight", "jit", 8))
     finish(start(root / "pmap", "pmap", 8))
-    with socket.socket() as held:  # bound as the coordinator binds it: nobody else gets the port
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(("localhost", 0))
-        hosts = f"localhost:{held.getsockname()[1]}", "2"
-        two = [start(root / "hosts", "jit", 2, *hosts, str(i)) for i in range(2)]
-        printed = finish(*two)
+    with socket.socket() as probe:  # a port that is free now; the processes meet there
+        probe.bind(("localhost", 0))
+        hosts = f"localhost:{probe.getsockname()[1]}", "2"
+    printed = finish(*[start(root / "hosts", "jit", 2, *hosts, str(i)) for i in range(2)])
     assert all('{"devices": 4, "processes": 2}' in text for text in printed)
     return root
 

@@ -20,6 +20,7 @@ from genlab.modes import compare_samples as judge
 from genlab.modes import evaluate as modes
 from genlab.tasks.autoencoder import task as autoencoder
 from genlab.training import loop as train
+from genlab.workdir import configs
 from tests.helpers import classifier_config, code_config
 
 
@@ -201,8 +202,9 @@ def runs(tmp_path_factory):
     return found
 
 
-def judged(runs, **changes):
-    config = code_config("mnist_ae_dense").unlock()
+def judged(runs, of="ae", **changes):
+    """The config of a run as an evaluation gets it, with a classifier to judge by."""
+    config = configs.read(runs[of]).unlock()
     config.eval.classifier = runs["tiny"]
     for section, values in changes.items():
         config[section].update(values)
@@ -257,16 +259,16 @@ def test_what_cannot_be_judged_is_one_line(runs):
     cases = (
         (
             {"classifier": runs["ae"]},
-            runs["ae"],
+            "ae",
             "its task is autoencoder; take the workdir of a cl",
         ),
-        ({"classifier": "nowhere"}, runs["ae"], "no config.json there"),
-        ({"images": 5}, runs["ae"], "16 or more of each are needed"),
-        ({}, runs["tiny"], "classifier has no sample; families that have it: autoencoder"),
+        ({"classifier": "nowhere"}, "ae", "no config.json there"),
+        ({"images": 5}, "ae", "16 or more of each are needed"),
+        ({}, "tiny", "classifier has no sample; families that have it: autoencoder"),
     )
-    for changes, workdir, told in cases:
+    for changes, of, told in cases:
         with pytest.raises(UserError, match=told) as caught:
-            modes.evaluate_run(judged(runs, eval=changes), workdir)
+            modes.evaluate_run(judged(runs, of, eval=changes), runs[of])
         assert "\n" not in str(caught.value)
 
 

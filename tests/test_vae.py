@@ -66,7 +66,7 @@ def linear():
 
 
 def evaluated(made, state, batch, key, k=1, chunk=1):
-    made = dataclasses.replace(made, bound_samples=k, chunk=chunk)
+    made = dataclasses.replace(made, importance_samples=k, chunk=chunk)
     return on_one_device(made.evaluate)(state, batch, key)
 
 
@@ -92,7 +92,7 @@ def test_the_iwae_bound_rises_with_k_and_at_1_is_the_elbo(linear):
     state = state.replace(params=wide)
     means = []
     for k in (2, 8, 64):
-        made_k = dataclasses.replace(made, bound_samples=k, chunk=k)
+        made_k = dataclasses.replace(made, importance_samples=k, chunk=k)
         run = on_one_device(made_k.evaluate)
         draws = [run(state, batch, jax.random.key(i)) for i in range(60)]
         means.append(float(np.mean([d["neg_iwae"] for d in draws])))

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from typing_extensions import override
 
 from genlab.data.array_labels import labels_of
 from genlab.data.examples import Example, Examples, Source, Unreadable
@@ -44,7 +43,6 @@ class Arrays(Examples):
         self.members = [image] if label is None else [image, label]
         self.labels, self.background = labels, background
 
-    @override
     def __len__(self) -> int:
         return self.members[0].shape[0]
 
@@ -60,7 +58,6 @@ class Arrays(Examples):
             )
         return found
 
-    @override
     def read(self, place: int) -> Example:
         try:
             planes = as_bytes(np.asarray(self.images[place]))
@@ -73,11 +70,9 @@ class Arrays(Examples):
         label = self.labels[place]
         return planes, label if label.ndim else int(label)
 
-    @override
     def name(self, place: int) -> str:
         return f"{self.members[0]} {place}"
 
-    @override
     def identity(self) -> dict[str, Any]:
         digests = " ".join(member.digest for member in self.members)
         return {"count": len(self), "contents": digests}

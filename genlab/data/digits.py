@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from typing_extensions import override
 
 from genlab.data.examples import Example, Examples, Source
 
@@ -16,19 +15,15 @@ class _Digits(Examples):
     def __init__(self, split: str, images: np.ndarray, labels: np.ndarray):
         self.split, self.images, self.labels = split, images, labels
 
-    @override
     def __len__(self) -> int:
         return len(self.images)
 
-    @override
     def read(self, place: int) -> Example:
         return self.images[place], int(self.labels[place])
 
-    @override
     def name(self, place: int) -> str:
         return f"digits, {self.split} image {place}"
 
-    @override
     def identity(self) -> dict[str, Any]:
         return {"count": len(self), "contents": "scikit-learn"}
 

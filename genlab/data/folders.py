@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from typing_extensions import override
 
 from genlab.data.examples import Example, Examples, Source
 from genlab.data.listing import (
@@ -46,11 +45,9 @@ class Folder(Examples):
     def __init__(self, root: str, below: str, classes: tuple[str, ...], background: int):
         self.root, self.below, self.classes, self.background = root, below, classes, background
 
-    @override
     def __len__(self) -> int:
         return len(self._listed[0])
 
-    @override
     def read(self, place: int) -> Example:
         return read_file(self.path(place), self.background), int(self._listed[1][place])
 
@@ -58,15 +55,12 @@ class Folder(Examples):
         """Where the file of an example lies."""
         return join(self.root, self._listed[0][place])
 
-    @override
     def name(self, place: int) -> str:
         return shown(self.path(place))
 
-    @override
     def hashes(self) -> np.ndarray:
         return self._listed[2]
 
-    @override
     def identity(self) -> dict[str, Any]:
         return {"count": len(self)}
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
-from typing_extensions import override
 
 from genlab.data.examples import Example, Examples, Source, Unreadable
 from genlab.data.fit import converted
@@ -90,11 +89,9 @@ class Records(Examples):
         """Opened when the first example is read."""
         return self.owner.records(self.split)
 
-    @override
     def __len__(self) -> int:
         return int(self.owner.builder.info.splits[self.split].num_examples)
 
-    @override
     def read(self, place: int) -> Example:
         name = self.name(place)
         try:
@@ -105,11 +102,9 @@ class Records(Examples):
         pixels = self.owner.pixels(record["image"], name)
         return pixels * np.uint8(self.owner.scale), self.labels.read(record)
 
-    @override
     def name(self, place: int) -> str:
         return f"tfds:{self.owner.builder.name}, {self.split} record {place}"
 
-    @override
     def identity(self) -> dict[str, Any]:
         info = self.owner.builder.info
         return {

@@ -20,6 +20,7 @@ class Output:
 
     def __init__(self, workdir: str, elsewhere: str = "") -> None:
         self.folder = paths.of(elsewhere or places.output(workdir))
+        self.lost: list[str] = []  # what could not be written
 
     def check(self) -> None:
         """Raises UserError, before anything is computed, if nothing can be written."""
@@ -65,5 +66,10 @@ class Output:
         try:
             yield
         except OSError as error:
-            path = self.folder / name
-            log.warning("%s: not written (%s); --output says where else.", path, error.strerror)
+            if not self.lost:
+                path = self.folder / name
+                log.warning(
+                    "%s and what else is made here: not written (%s); --output says where else.",
+                    path, error.strerror,
+                )  # fmt: skip
+            self.lost.append(name)

@@ -106,6 +106,8 @@ READ_BY = {
 def refuse_unread(config: ConfigDict, workdir: str, mode: str) -> None:
     """Raises UserError naming the first key in which a config differs from that of the trained run
     although the mode does not read it: an override is applied or refused, never ignored."""
+    config = copy(config)
+    complete(config)
     was, now = flat(read(workdir)), flat(config)
     readable = READ_BY[mode] + family(config.task).adjustable
     for key in sorted(was.keys() | now.keys()):
