@@ -7,7 +7,7 @@ DEMO := runs/demo
 CLEAN := .venv-package
 PACKAGE := runs/package
 
-.PHONY: demo test lint test-package test-server test-browser test-cluster test-libtpu test-hosts
+.PHONY: demo test test-thorough lint test-package test-server test-browser test-cluster test-libtpu test-hosts
 
 demo: $(VENV)/ready
 	$(RUN) launch.py --config=configs/digits_pixelcnn.py --workdir=$(DEMO)
@@ -20,7 +20,7 @@ test: $(VENV)/ready
 
 # Tests that need more than Python: see the markers in pyproject.toml.
 # test-cluster needs a Slurm (tests/slurm/up.sh), test-hosts two hosts (tests/slurm/two_hosts.sh).
-test-server test-browser test-cluster test-libtpu test-hosts: $(VENV)/ready
+test-thorough test-server test-browser test-cluster test-libtpu test-hosts: $(VENV)/ready
 	$(RUN) -m pytest -m $(@:test-%=%)
 
 lint: $(VENV)/ready

@@ -32,6 +32,8 @@ from genlab.tasks.autoregressive import coding as pixel_coding
 from genlab.tasks.vae import coding as vae_coding
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.thorough
+
 BITS = frequencies.BITS
 SMALL = {"features": 5, "layers": 1, "first_kernel": 3, "head": 5}  # no multiples of 3
 

@@ -20,6 +20,8 @@ from genlab.training import profiling
 from tests import launcher
 from tests.helpers import NETWORKS
 
+pytestmark = pytest.mark.thorough
+
 
 def made(config, **likelihood):
     configs.complete(config)

@@ -22,6 +22,8 @@ from genlab.workdir import places
 from tests.conftest import tiny_config
 from tests.test_orders import every_image, made, measured
 
+pytestmark = pytest.mark.thorough
+
 PAIRS = {
     "one_colour": [
         ("masked.PixelCNN", "bernoulli", (3, 3, 1)),

@@ -22,6 +22,8 @@ from genlab.training import loop as train
 from genlab.workdir.configs import from_json, to_json
 from tests.conftest import tiny_config
 
+pytestmark = pytest.mark.thorough
+
 SMALL = {"features": 5, "layers": 1, "first_kernel": 3, "head": 7}
 FLAT = ("identity", "flip_horizontal", "rotate180")
 EACH = [

@@ -103,7 +103,8 @@ def write(folder: epath.Path, config: str, about: dict[str, Any], state: State |
     if state is not None:
         host = jax.device_get(_kept(state))
         leaves = jax.tree_util.tree_leaves_with_path(host)
-        arrays = {jax.tree_util.keystr(path): np.ascontiguousarray(x) for path, x in leaves}
+        # Not ascontiguousarray: it makes a number a row of one.
+        arrays = {jax.tree_util.keystr(path): np.array(x, order="C") for path, x in leaves}
         (folder / "weights.safetensors").write_bytes(safetensors.numpy.save(arrays))
         about = about | {"sha256": digest(host)}
     (folder / "config.json").write_text(config)
