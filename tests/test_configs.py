@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from genlab import config as configs
 from genlab import data, evaluate, restore, task
+from genlab.capabilities import Samples
 from genlab.errors import UserError
 from genlab.nn import build, masked
 from genlab.nn.dense import CodeNetwork
@@ -19,15 +20,21 @@ from genlab.parallel import on_one_device
 from genlab.state import State
 from genlab.training import loop as train
 from genlab.workdir import configs as run_configs
-from tests.conftest import ROOT
+from tests.conftest import ROOT, give_back_memory
 
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")
 # Extra arguments that a config takes beside :smoke.
 VARIANTS = {"mnist_pixelcnn": ["smoke,lab"]}
 
 
-def all_arguments() -> list[str]:
-    return [f"{n}:{a}" for n in CONFIGS for a in ["smoke", *VARIANTS.get(n, [])]]
+# Colour images take the longest to compile: with the thorough tests.
+SLOW = ("cifar10", "celeba", "lfw")
+
+
+def all_arguments() -> list:
+    names = [f"{n}:{a}" for n in CONFIGS for a in ["smoke", *VARIANTS.get(n, [])]]
+    thorough = pytest.mark.thorough
+    return [pytest.param(n, marks=thorough) if n.startswith(SLOW) else n for n in names]
 
 
 def loaded(name: str) -> ConfigDict:
@@ -35,13 +42,21 @@ def loaded(name: str) -> ConfigDict:
     return configs.load(f"{ROOT}/configs/{file}.py:{argument}")
 
 
+@pytest.fixture
+def _memory_is_given_back_at_once():
+    """Each config compiles programs of its own."""
+    yield
+    give_back_memory()
+
+
+@pytest.mark.usefixtures("_memory_is_given_back_at_once")
 @pytest.mark.parametrize("name", all_arguments())
 def test_a_config_trains_and_restores_in_smoke(name, tmp_path):
     found = loaded(name)
     train.train(found, str(tmp_path))
     model = restore(str(tmp_path))
     assert model.step == found.train.steps
-    if hasattr(model.task, "sample"):
+    if isinstance(model.task, Samples):
         images = model.sample(jax.random.key(0), 2)
         assert images.shape == (2, *model.task.shape) and images.dtype == np.uint8
     assert Path(tmp_path / "figures" / "loss.png").exists()
