@@ -8,7 +8,6 @@ dtype without a word, so every restored state is compared with its target and wi
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import json
 import logging as logs
@@ -219,16 +218,20 @@ def _quiet(least: int = logging.ERROR) -> Iterator[None]:
 def _silent() -> Iterator[None]:
     """As `_quiet`; and of many arrays that cannot be read only the first is told, by its
     exception: TensorStore's threads print what they find after it."""
-    asyncio_log = logs.getLogger("asyncio")
     with _quiet(logging.FATAL), contextlib.redirect_stderr(io.StringIO()):
         try:
             yield
         except Exception:
-            asyncio_log.disabled = True
-            time.sleep(0.2)  # for reads under way
-            gc.collect()  # asyncio tells of exceptions that nobody asked for when it forgets them
-            asyncio_log.disabled = False
+            time.sleep(0.2)  # for reads under way, whose threads print
+            # asyncio tells of the others when it forgets them, whenever that is.
+            logs.getLogger("asyncio").addFilter(_is_no_read)
             raise
+
+
+def _is_no_read(record: logs.LogRecord) -> bool:
+    """Whether a record of asyncio is about something else than an array that cannot be read."""
+    error = record.exc_info[1] if record.exc_info else None
+    return "tensorstore" not in str(error)
 
 
 def _as_dict(state: Tree) -> dict[str, Tree]:
