@@ -1,4 +1,4 @@
-"""What a task knows of its data, and what a model is told of an image: its class or attributes."""
+"""What a task knows of its data, and what conditions a model: an image's class or attributes."""
 
 from __future__ import annotations
 
