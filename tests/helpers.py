@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -30,27 +31,38 @@ def network(name: str, outputs: int, **fields):
 
 
 def weights(net, shape: tuple[int, ...], seed: int = 0, context=None):
-    """Parameters with biases and initial states drawn too, so that nothing is symmetric."""
+    """Parameters as an initialisation has them and noise, for biases and initial states too, so
+    that nothing is symmetric; drawn by NumPy, for which no program is compiled."""
     told = None if context is None else context[:1]
-    params = net.init(jax.random.key(seed), jnp.zeros((1, *shape)), told)["params"]
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    noisy = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, noisy)
+    made = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *shape)), told)["params"]
+    noise = np.random.default_rng(seed)
+
+    def drawn(like):
+        by_size = 1 / math.prod(like.shape[:-1]) if len(like.shape) > 1 else 0.0
+        values = math.sqrt(0.3**2 + by_size) * noise.standard_normal(like.shape)
+        return jnp.asarray(values, like.dtype)
+
+    return jax.tree.map(drawn, made)
+
+
+def outputs(net, params, *inputs, **changes):
+    """A network's outputs by one program: op by op, each op would be compiled and kept."""
+    return jax.jit(functools.partial(net.apply, **changes))({"params": params}, *inputs)
 
 
 def measured_field(shape, net, tries: int = 4) -> np.ndarray:
     """bool[out,in]: whether an output's gradient with respect to a value is ever non-zero."""
     n = math.prod(shape)
 
-    def outputs(params, x):
+    def flat(params, x):
         return net.apply({"params": params}, x)[0].reshape(n, -1)
 
-    jacobian = jax.jit(jax.jacobian(outputs, argnums=1))
+    jacobian = jax.jit(jax.jacobian(flat, argnums=1))
     found = np.zeros((n, n), bool)
     for seed in range(tries):
         x = jax.random.normal(jax.random.key(seed), (1, *shape))
-        found |= np.abs(jacobian(weights(net, shape, seed), x)).max(1).reshape(n, n) > 0
+        gradients = np.asarray(jacobian(weights(net, shape, seed), x))
+        found |= np.abs(gradients).max(1).reshape(n, n) > 0
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -16,7 +17,7 @@ from genlab.likelihoods.choose import Bernoulli, Categorical
 from genlab.likelihoods.levels import centre
 from genlab.likelihoods.logistic import LogisticMixture
 from genlab.nn import masked_conv
-from tests.helpers import NETWORKS, measured_field, network, weights
+from tests.helpers import NETWORKS, measured_field, network, outputs, weights
 
 
 def full_kernel_conv(x, weights, kernel: int, colour_mask):
@@ -49,11 +50,12 @@ def test_compact_kernel_equals_masked_full_kernel(kernel, kind, colours, c_in, c
         return  # a 1x1 mask A sees nothing at all
     layer = masked_conv.MaskedConv(c_out, kernel, kind, colours)
     x = jax.random.normal(jax.random.key(seed), (2, 4, 6, c_in))
-    params = layer.init(jax.random.key(seed + 1), x)["params"]
+    params = jax.jit(layer.init)(jax.random.key(seed + 1), x)["params"]
     mask = masked_conv.colour_mask(kind, c_in, c_out, colours) if colours > 1 else 1.0
-    wanted = full_kernel_conv(x, params["kernel"], kernel, mask) + params["bias"]
-    direct = layer.apply({"params": params}, x)
-    patches = layer.clone(patches=True).apply({"params": params}, x)
+    full = jax.jit(functools.partial(full_kernel_conv, kernel=kernel, colour_mask=mask))
+    wanted = full(x, params["kernel"]) + params["bias"]
+    direct = outputs(layer, params, x)
+    patches = outputs(layer.clone(patches=True), params, x)
     np.testing.assert_allclose(direct, wanted, atol=1e-5)
     np.testing.assert_allclose(patches, wanted, atol=1e-5)
 
@@ -76,7 +78,7 @@ def test_probabilities_of_all_images_sum_to_one(name, shape):
             log_prob = likelihood.log_prob(found, values).sum((1, 2, 3))
             return jax.nn.logsumexp(log_prob), log_prob.max()
 
-        parts, largest = jax.lax.map(total, jnp.arange(0, 2**n, 2**9))
+        parts, largest = jax.jit(functools.partial(jax.lax.map, total))(jnp.arange(0, 2**n, 2**9))
         assert abs(float(jax.nn.logsumexp(parts))) < 1e-5
         assert float(largest.max()) + n * math.log(2) > 0.1  # not merely the uniform distribution
 
@@ -89,9 +91,10 @@ def test_each_conditional_of_many_levels_sums_to_one(likelihood):
     values = jax.random.randint(jax.random.key(1), shape, 0, n)
     for colour in range(3):
         every = jnp.stack([values.at[..., colour].set(level) for level in range(n)])
-        reported = jax.vmap(lambda v: likelihood.log_prob(params, v)[..., colour])(every)  # noqa: B023
+        reported = jax.jit(jax.vmap(likelihood.log_prob, (None, 0)))(params, every)[..., colour]
         np.testing.assert_allclose(jnp.exp(reported).sum(0), 1.0, atol=1e-5)
-        drawn = jax.nn.log_softmax(likelihood.conditional(params, values, colour))
+        logits = jax.jit(likelihood.conditional, static_argnums=2)(params, values, colour)
+        drawn = jax.nn.log_softmax(logits)
         np.testing.assert_allclose(jnp.moveaxis(drawn, -1, 0), reported, rtol=1e-4, atol=1e-4)
 
 
@@ -198,12 +201,12 @@ def test_the_plain_pixelcnn_has_its_blind_spot():
 @pytest.mark.parametrize("name", ["row", "diagonal"])
 def test_residual_and_skip_connections_are_switches(name):
     x = jax.random.normal(jax.random.key(0), (1, 4, 4, 1))
-    outputs = []
+    found = []
     for residual, skip in ((True, False), (False, False), (True, True), (False, True)):
         net = network(name, 1, residual=residual, skip=skip)
         params = weights(net, (4, 4, 1))
-        outputs.append(float(net.apply({"params": params}, x).sum()))
-    assert len(set(outputs)) == 4
+        found.append(float(outputs(net, params, x).sum()))
+    assert len(set(found)) == 4
 
 
 @pytest.mark.parametrize("name", ["plain", "gated", "row", "diagonal"])
@@ -211,8 +214,8 @@ def test_dropout_is_off_outside_training_and_on_inside(name):
     net = network(name, 1, dropout=0.5)
     x = jnp.ones((2, 4, 4, 1))
     params = weights(net, (4, 4, 1))
-    calm = net.apply({"params": params}, x)
-    np.testing.assert_array_equal(calm, net.apply({"params": params}, x))
+    calm = outputs(net, params, x)
+    np.testing.assert_array_equal(calm, outputs(net, params, x))
 
     def noisy(key):
         return net.apply({"params": params}, x, train=True, rngs={"dropout": key})
