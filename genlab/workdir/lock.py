@@ -10,9 +10,10 @@ lives. Three things tell a living holder from a dead one:
   asks, so clocks need not agree;
 - the process table, where the file names this very machine.
 
-On an object store the lock is created with the condition that there is none (`ifGenerationMatch=0`
-on gs://), so that one of two wins. A dead one is removed before: of two that remove it at the same
-moment the loser finds another's name in the lock at its next beat, and ends.
+On an object store a lock that names a living holder is respected, a dead one removed, and ours
+created with the condition that there is none (`ifGenerationMatch=0` on gs://), so that one of two
+wins. Of two that remove a dead one at the same moment the loser finds another's name in the lock at
+its next beat, and ends.
 """
 
 from __future__ import annotations
@@ -181,17 +182,20 @@ class _Object:
 
     def __init__(self, path: epath.Path, workdir: str, me: Holder) -> None:
         self.path, self.me, self._store = path, me, paths.filesystem(path)
+        if other := self.read():
+            if other.lives_here():
+                _refuse(other, workdir)
+            if not other.died_here():
+                _wait_for_silence(other, self.read, workdir)
+            if (now := self.read()) and now.token == other.token:
+                path.unlink(missing_ok=True)
         try:
             self._create()
         except FileExistsError:
-            other = self.read()
-            if other and not other.died_here():
-                _wait_for_silence(other, self.read, workdir)
-            path.unlink(missing_ok=True)
-            try:
-                self._create()
-            except FileExistsError:
-                _refuse(self.read(), workdir)
+            _refuse(self.read(), workdir)
+        now = self.read()  # a store that knows no conditions lets the last of two win
+        if now and now.token != me.token:
+            _refuse(now, workdir)
 
     def _create(self) -> None:
         self._store.pipe_file(os.fspath(self.path), self.me.text().encode(), mode="create")
