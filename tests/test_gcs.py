@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -79,35 +78,12 @@ class Bucket:
         return told
 
 
-def with_conditions(insert):
-    """The emulator knows no conditions; Cloud Storage answers 412 where the object is there."""
-    from gcp_storage_emulator.exceptions import NotFound
-
-    def conditional(request, response, storage, *args, **kwargs):
-        name = request.query.get("name") or [request.data["meta"]["name"]]
-        if request.query.get("ifGenerationMatch") == ["0"]:
-            with contextlib.suppress(NotFound):
-                storage.get_file_obj(request.params["bucket_name"], name[0])
-                response.status = 412
-                return
-        insert(request, response, storage, *args, **kwargs)
-
-    return conditional
-
-
 @pytest.fixture(scope="module")
 def bucket():
-    from gcp_storage_emulator.handlers import objects
-    from gcp_storage_emulator.server import HANDLERS, create_server
+    from tests import object_store
 
-    for _, methods in HANDLERS:
-        for method, handler in methods.items():
-            if handler is objects.insert:
-                methods[method] = with_conditions(handler)
-    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="runs")
-    server.start()
-    host, port = server._api._httpd.socket.getsockname()[:2]
-    yield Bucket(f"http://{host}:{port}")
+    server, url = object_store.start("runs")
+    yield Bucket(url)
     server.stop()
 
 
