@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -139,3 +140,11 @@ CAPABILITIES: dict[str, type] = {
     "features": Classifies,
     "coder": Compresses,
 }
+
+
+def of_images(task: object) -> tuple[str, ...]:
+    """The task's methods that make an array of a state, a batch of images and a key."""
+    methods = dict(inspect.getmembers(type(task), inspect.isfunction))
+    own = [name for name in methods if name[0] != "_" and name not in ("step", "evaluate")]
+    taken = {name: list(inspect.signature(methods[name]).parameters)[1:4] for name in own}
+    return tuple(name for name in own if taken[name] == ["state", "batch", "key"])

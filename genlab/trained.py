@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from genlab import programs
 from genlab import task as tasks
-from genlab.capabilities import CAPABILITIES, Completes, Decodes
+from genlab.capabilities import CAPABILITIES, Completes, Decodes, of_images
 from genlab.coding import codec
 from genlab.condition import Spec
 from genlab.data import gate
@@ -161,7 +161,12 @@ class Model:
         """[N,...]: a method (state, batch, key) of the task over any number of images.
 
         The i-th chunk of `sample.batch_size` images gets the key folded with i.
+
+        Raises: UserError for a method that the task has not, or that takes something else.
         """
+        self._needs(capability)
+        if capability not in (known := of_images(self.task)):
+            raise UserError(f"{capability!r} is no method of images; {', '.join(known)} are.")
         run = self.function(capability, **options)
         images = gate.images(images, self.spec.shape)
         key = jax.random.key(0) if key is None else gate.key(key)
@@ -178,15 +183,18 @@ class Model:
 
         Raises: UserError naming the families that have it, if this one has not.
         """
+        self._needs(capability)
+        return programs.function(
+            tasks.in_float32(self.task), capability, method, tuple(options.items())
+        )
+
+    def _needs(self, capability: str) -> None:
         wanted = CAPABILITIES.get(capability)
         if wanted and not isinstance(self.task, wanted):
             having = ", ".join(tasks.families_with(capability)) or "none yet"
             raise UserError(
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
-        return programs.function(
-            tasks.in_float32(self.task), capability, method, tuple(options.items())
-        )
 
     def _each_in_turn(self, count: int) -> np.ndarray:
         """i32[count], all classes in turn; of attributes bool[count,K], one at a time."""

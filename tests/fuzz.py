@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from genlab import config as configs
 from genlab import data, parallel
 from genlab import task as tasks
-from genlab.capabilities import CAPABILITIES
+from genlab.capabilities import CAPABILITIES, Decodes
 from genlab.condition import Spec
 from genlab.data import pixels
 from genlab.data.examples import Unreadable
@@ -303,7 +303,7 @@ def call_models(rng: Random) -> str:
         elif method == "complete":
             found = model.complete(key, images, _thing(rng, (count, 8, 8, 1)), None, warmth, labels)
         elif method == "decode":
-            size = getattr(model.task, "code_size", 2)
+            size = model.task.code_size() if isinstance(model.task, Decodes) else 2
             codes = _thing(rng, (count, size))
             found, images = model.decode(codes, labels), codes
         else:

@@ -242,3 +242,14 @@ def test_a_pickled_model_whose_workdir_has_changed_is_refused(workdirs, tmp_path
     shutil.rmtree(workdir)
     with pytest.raises(UserError, match=r"no config\.json there"):
         pickle.loads(pickled)
+
+
+@pytest.mark.parametrize("name", ["sample", "coder", "step", "evaluate", "code_size", "__init__"])
+def test_what_takes_no_images_is_not_applied_to_images(models, name):
+    with pytest.raises(UserError, match=f"'{name}' is no method of images; .*log_prob"):
+        models["vae"].apply(name, np.zeros((1, *SHAPE), np.uint8))
+
+
+def test_a_method_that_the_task_has_not_is_refused(models):
+    with pytest.raises(UserError, match="'nonsense' is no method of images"):
+        models["vae"].apply("nonsense", np.zeros((1, *SHAPE), np.uint8))
