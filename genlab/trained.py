@@ -65,7 +65,7 @@ class Model:
         run = self.function("sample", method)  # says which families sample
         self.task.check_sample(self.state, method)
         if labels is None:
-            labels = self._each_in_turn(count)
+            labels = self.labels_in_turn(count)
         if isinstance(self.task, Completes):  # of a blank image: one program for both
             blank = np.zeros((count, *self.spec.shape), np.uint8)
             return self.complete(key, blank, blank > 0, method, temperature, labels, progress)
@@ -196,7 +196,7 @@ class Model:
                 f"{self.config.task} has no {capability}; families that have it: {having}."
             )
 
-    def _each_in_turn(self, count: int) -> np.ndarray:
+    def labels_in_turn(self, count: int) -> np.ndarray:
         """i32[count], all classes in turn; of attributes bool[count,K], one at a time."""
         condition = self.task.condition
         turn = np.arange(count) % max(condition.size or len(self.classes), 1)

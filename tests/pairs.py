@@ -1,7 +1,8 @@
-"""Two processes on one workdir, started at random distances: `python tests/pairs.py [pairs] [seed]`.
+"""Two processes on one workdir, at random distances: `python tests/pairs.py [pairs] [seed]`.
 
-Not in the suite. One of the two trains to the end, and its lines are those of a run alone; the other
-is refused in one line that names it, or, started when the first had ended, finds the run trained.
+Not in the suite. One of the two trains to the end, and its lines are those of a run alone; the
+other is refused in one line that names it, or, started when the first had ended, finds the run
+trained.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Classes by name: what the numbers of one set are in another."""
+"""Classes and attributes by name: what the labels of one set are in another."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def numbers_by_name(theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:
             f"data.source: the model does not know {_some(unknown)}; its classes are {_some(ours)}."
         )
     return np.array([numbers[name] for name in theirs], np.int32)
+
+
+def columns_by_name(theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:
+    """i64[len(ours)]: the place of each of our attributes among theirs.
+
+    Raises: UserError, which names those that are not among theirs.
+    """
+    missing = [name for name in ours if name not in theirs]
+    if missing:
+        raise UserError(
+            f"data.source: the model is told {_some(missing)}, which the images do not say; their"
+            f" attributes are {_some(theirs) or 'none'}."
+        )
+    return np.array([theirs.index(name) for name in ours])
 
 
 def require_labels(spec: Spec, purpose: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genlab.condition import Spec
-from genlab.data.classes import numbers_by_name
+from genlab.data.classes import columns_by_name, numbers_by_name
 from genlab.data.examples import Example, Examples, Source, Unreadable
 from genlab.data.fit import Fit
 from genlab.errors import UserError, log
@@ -51,6 +51,7 @@ class Split:
     fit: the shape that is wanted.
     broken: what happens to an example that cannot be read.
     numbers: i32[classes], what labels become, or None.
+    attributes: names of those that are taken of the source's, None for all.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Split:
     broken: Broken
     classes: tuple[str, ...]
     numbers: np.ndarray | None = None
+    attributes: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,7 +86,8 @@ class Split:
         else:
             height, width, channels = self[0][0].shape
             shape = (height, width, channels)
-        return Spec(shape, self.classes, self.source.attributes)
+        own = self.source.attributes
+        return Spec(shape, self.classes, own if self.attributes is None else self.attributes)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """{"image": u8[...,H,W,C], "label": i32[...] or bool[...,K]} for rows of any shape.
@@ -119,6 +122,20 @@ class Split:
         numbers = numbers_by_name(self.classes, classes)
         return dataclasses.replace(self, numbers=numbers, classes=tuple(classes))
 
+    def with_attributes(self, attributes: Sequence[str]) -> Split:
+        """The split with the attributes of a model alone, in its order.
+
+        Raises: UserError for attributes that the images have not.
+        """
+        columns_by_name(self.source.attributes, attributes)
+        return dataclasses.replace(self, attributes=tuple(attributes))
+
+    @functools.cached_property
+    def _columns(self) -> np.ndarray | None:
+        if self.attributes is None:
+            return None
+        return columns_by_name(self.source.attributes, self.attributes)
+
     def _read(self, row: int) -> tuple[Example, int]:
         """The example of a row, or of the next that can be read; and which row that is."""
         for place in range(row, row + min(len(self), ATTEMPTS)):
@@ -140,9 +157,9 @@ class Split:
         part, place = self._part(row)
         pixels, label = part.read(place)
         image = self.fit(pixels, part.name(place))
-        if self.numbers is not None and not isinstance(label, np.ndarray) and label >= 0:
-            label = int(self.numbers[label])
-        return image, label
+        if isinstance(label, np.ndarray):
+            return image, label if self._columns is None else label[self._columns]
+        return image, int(self.numbers[label]) if self.numbers is not None and label >= 0 else label
 
     def _check_shape(self, shape: tuple[int, ...], row: int) -> None:
         if shape != self.spec.shape:

@@ -134,7 +134,7 @@ def _sampling(config: ConfigDict, sets: data.Data, task: Task, state: Any) -> di
     count = config.sample.batch_size
     batch = {
         "image": jnp.zeros((count, *sets.spec.shape), jnp.uint8),
-        "label": jnp.zeros(count, jnp.int32),
+        "label": task.condition.no_labels(count),
     }
     keys, labels = jax.random.split(jax.random.key(0), count), batch["label"]
     full_pass = _full_pass(task, state, batch)

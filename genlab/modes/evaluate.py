@@ -79,7 +79,7 @@ def evaluate_run(config: ConfigDict, workdir: str, output: str = "") -> None:
 
 
 def fitting(split: Split, model: Model) -> Split:
-    """The split as the model knows it: its classes matched by name where they matter.
+    """The split as the model knows it: classes and attributes by name, where they matter.
 
     Raises: UserError for images of another shape, and for labels that the model cannot use.
     """
@@ -89,11 +89,7 @@ def fitting(split: Split, model: Model) -> Split:
     if not task.needs_labels:
         return split
     if task.condition.attributes:
-        if spec.attributes != model.spec.attributes:
-            raise UserError(
-                f"data: attributes are {spec.attributes}, the model's are {model.spec.attributes}."
-            )
-        return split
+        return split.with_attributes(model.spec.attributes)
     require_labels(spec, f"evaluating this {model.config.task}")
     return split.matched(model.classes)
 

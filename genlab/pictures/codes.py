@@ -94,7 +94,7 @@ def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
     for i in range(min(4, len(images) // 2)):
         a, b = 2 * i, 2 * i + 1
         between = (1 - share) * codes[a] + share * codes[b]
-        middle = model.decode(between, np.repeat(labels[a], len(share)))
+        middle = model.decode(between, np.repeat(labels[a : a + 1], len(share), 0))
         rows.append((f"pair {i + 1}", np.concatenate([images[a : a + 1], middle, images[b:][:1]])))
     note = "First and last: test images. Between them: decoded from the line between their codes."
     pictures["interpolations"] = ImageRows(rows, note)
@@ -103,11 +103,11 @@ def walks(model: Any, split: Any, from_prior: bool) -> dict[str, Any]:
     for d in widest:
         along = np.repeat(codes[:1], SHOWN, 0)
         along[:, d] = np.linspace(low[d], high[d], SHOWN)
-        rows.append((f"$z_{{{d + 1}}}$", model.decode(along, np.repeat(labels[:1], SHOWN))))
+        rows.append((f"$z_{{{d + 1}}}$", model.decode(along, np.repeat(labels[:1], SHOWN, 0))))
     note = "One dimension moved from its 1 % to its 99 % quantile, the rest as for a test image."
     pictures["traversals"] = ImageRows(rows, note)
     if codes.shape[1] == 2:
-        pictures["manifold"] = _manifold(model, labels[0], low, high, from_prior)
+        pictures["manifold"] = _manifold(model, labels[:1], low, high, from_prior)
     return pictures
 
 
@@ -121,7 +121,7 @@ def between(model: Any, ends: np.ndarray, on_sphere: bool) -> dict[str, Any]:
             cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
             angle = np.arccos(np.clip(cosine, -0.9999, 0.9999))
             way = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-        label = np.full(SHOWN, i % max(len(model.classes), 1))
+        label = np.repeat(model.labels_in_turn(i + 1)[i:], SHOWN, 0)
         rows.append((f"pair {i + 1}", model.decode(way.astype(np.float32), label)))
     kind = "great circle" if on_sphere else "line"
     note = f"Generated along the {kind} between two latents each."
@@ -129,10 +129,10 @@ def between(model: Any, ends: np.ndarray, on_sphere: bool) -> dict[str, Any]:
 
 
 def _manifold(
-    model: Any, label: int, low: np.ndarray, high: np.ndarray, from_prior: bool
+    model: Any, label: np.ndarray, low: np.ndarray, high: np.ndarray, from_prior: bool
 ) -> Manifold:
-    """Images decoded over the plane, at equal steps of the prior's probability or of the codes'
-    range."""
+    """Images decoded over the plane, all with one label [1,...], at equal steps of the prior's
+    probability or of the codes' range."""
     if from_prior:
         x = y = ndtri(np.linspace(0.02, 0.98, SIDE))
         note = "Decoded at equal steps of the prior's cumulative probability, 2 % to 98 %."
@@ -141,7 +141,7 @@ def _manifold(
         note = "Decoded at equal steps from the 1 % to the 99 % quantile of test codes."
     y = y[::-1]  # the largest on top, as on a plot
     codes = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), -1).reshape(-1, 2)
-    images = model.decode(codes.astype(np.float32), np.repeat(label, SIDE**2))
+    images = model.decode(codes.astype(np.float32), np.repeat(label, SIDE**2, 0))
     return Manifold(images.reshape(SIDE, SIDE, *images.shape[1:]), y, x, note)
 
 

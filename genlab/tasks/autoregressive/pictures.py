@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from genlab.likelihoods.levels import dequantise, quantise
@@ -32,7 +31,7 @@ def receptive_fields(task: Task, state: State) -> np.ndarray:
     height, width, _ = task.shape
     keys = jax.random.split(jax.random.key(0))
     x = jax.random.normal(keys[0], (4, *task.shape))
-    context = task.context(jnp.zeros(4, jnp.int32))
+    context = task.context(task.condition.no_labels(4))
     order = np.arange(height * width).reshape(height, width, 1)
     rank = np.argsort(task.network.order(order))
 
