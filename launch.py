@@ -1,10 +1,11 @@
-"""Train, evaluate, compare, sample, compress, summarise, sweep, benchmark: genlab's command line.
+"""Train, evaluate, compare, sample, judge, compress, sweep, benchmark: genlab's command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
 python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
 python launch.py --workdir=runs/pixelcnn --mode=compress --input=test --output=test.glz
 python launch.py --workdir=runs/a --against=runs/b --mode=compare
+python launch.py --samples=runs/a,images.npz,folder --against=test --mode=judge
 python launch.py --pretrained=NAME --mode=sample
 python launch.py --mixture=runs/a,runs/b:500 --mode=eval
 python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mode=sweep
@@ -27,6 +28,7 @@ from genlab.modes import (
     compare,
     compress,
     evaluate,
+    judge,
     plan,
     sample,
     summary,
@@ -69,6 +71,11 @@ def run_compare(config: ConfigDict, workdir: str) -> None:
     compare.compare(workdir, FLAGS.against)
 
 
+def run_judge(config: ConfigDict, features: str) -> None:
+    """Sets of images beside a split of real ones."""
+    judge.judge(config, features, FLAGS.samples, FLAGS.against or "", FLAGS.output)
+
+
 def run_plan(config: ConfigDict, _: str) -> None:
     """The config on the chips of --topology, beside those of --against."""
     against = [name for name in (FLAGS.against or "").split(",") if name]
@@ -86,23 +93,30 @@ MODES = {
     "benchmark": benchmark.benchmark,
     "compress": run_compress,
     "decompress": run_decompress,
+    "judge": run_judge,
     "plan": run_plan,
 }
 NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress")
 OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress")
-OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary")
+OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary", "judge")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "", "Where a run lives: checkpoints, metrics, samples, figures.")
 flags.DEFINE_string("pretrained", "", "A model that comes with genlab, in a workdir's stead.")
 flags.DEFINE_string("mixture", "", "Workdirs whose probabilities are averaged: a,b:step,...")
 flags.DEFINE_string(
-    "against", "", "Of compare: another evaluated workdir; of plan: configs, with commas."
+    "against",
+    "",
+    "Of compare: another evaluated workdir; of judge: a split; of plan: configs, with commas.",
 )
-flags.DEFINE_string("output", "", "Where eval and sample write, if not to the workdir; a .glz.")
+flags.DEFINE_string("output", "", "Where eval, sample and judge write; a .glz.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
 )
+flags.DEFINE_string(
+    "samples", "", "Of judge: workdirs, folders, .npz files or splits, with commas."
+)
+flags.DEFINE_string("features", "", "Of judge: the workdir of a classifier, or pretrained:NAME.")
 flags.DEFINE_bool("verify", True, "Whether compress decodes what it has coded, and compares.")
 flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
 flags.DEFINE_string("compilation_cache", "", "Where compiled programs are kept; 'off' keeps none.")

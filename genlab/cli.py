@@ -14,6 +14,7 @@ from ml_collections import ConfigDict, config_flags
 
 from genlab import config as configs
 from genlab.errors import UserError, hint, log
+from genlab.judging import classifiers
 from genlab.workdir import configs as run_configs
 from genlab.workdir import places
 
@@ -34,13 +35,14 @@ def _parse(argv: list[str]) -> list[str]:
     if any(arg.lstrip("-") in ("help", "helpfull", "helpshort") for arg in argv[1:]):
         return flags.FLAGS(argv)
     file, argv = _take(argv, "config")
-    place = _place(argv)
+    mode = _take(argv, "mode")[0]
+    place = _features(argv, file) if mode == "judge" else _place(argv)
     if not file and not place:
         raise UserError(
             "give --config=configs/<name>.py, --workdir of a trained run, or --pretrained=NAME."
         )
     config = configs.load(file) if file else run_configs.read(place)
-    if _take(argv, "mode")[0] == "sweep":
+    if mode == "sweep":
         configs.admit_sweep(config)
     argv = [_spelled_today(arg) for arg in argv]
     for key, value in _overrides(argv):
@@ -70,6 +72,16 @@ def _place(argv: list[str]) -> str:
         both = " and ".join(f"--{name}" for name in named)
         raise UserError(f"{both}: give one of them; --output says where to write.")
     return "".join(prefixes[name] + given[name] for name in named)
+
+
+def _features(argv: list[str], file: str) -> str:
+    """The classifier of --mode=judge, whose config it reads."""
+    if file or _place(argv):
+        raise UserError(
+            "--mode=judge takes its sets by --samples and its classifier by --features; leave out"
+            " --config, --workdir, --pretrained and --mixture."
+        )
+    return _take(argv, "features")[0] or classifiers.DEFAULT
 
 
 def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:

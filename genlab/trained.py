@@ -105,7 +105,7 @@ class Model:
     ) -> np.ndarray:
         """u8[N,H,W,C] -> f32[N], nats: exact, or for a VAE the bound of `samples` draws."""
         draws = {} if samples is None else {"samples": gate.count(samples, "samples")}
-        return self.apply("log_prob", images, labels, key, **draws)
+        return self.apply("log_prob", images, labels, key, False, **draws)
 
     def encode(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """u8[N,H,W,C] -> f32[N,codes]; for a VAE, the posterior mean."""
@@ -156,6 +156,7 @@ class Model:
         images: np.ndarray,
         labels: np.ndarray | None = None,
         key: jax.Array | None = None,
+        progress: bool = False,
         **options: Any,
     ) -> np.ndarray:
         """[N,...]: a method (state, batch, key) of the task over any number of images.
@@ -174,7 +175,8 @@ class Model:
         def given(start: int, rows: list[np.ndarray]) -> tuple[Any, ...]:
             return {"image": rows[0], "label": rows[1]}, jax.random.fold_in(key, start)
 
-        return self._in_chunks(run, given, (images, self._labels(labels, len(images))))
+        arrays = images, self._labels(labels, len(images))
+        return self._in_chunks(run, given, arrays, progress)
 
     def function(
         self, capability: str, method: str | None = None, **options: Any

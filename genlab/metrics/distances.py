@@ -1,7 +1,6 @@
-"""How far one set of images is from another, by features f[N,d] of each.
+"""How far one set of images is from another: by a kernel of features, and by their classes.
 
-All are pure NumPy, in float64. Neighbours are looked for a chunk of rows at a time, so that memory
-grows with N, not with its square: 10,000 against 10,000 take about a second a pass.
+Pure NumPy, in float64. Other distances: `frechet`, `neighbours`, `two_sample`.
 """
 
 from __future__ import annotations
@@ -9,34 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
-CHUNK = 1024  # rows of distances held at once
-
-
-def frechet(real: np.ndarray, generated: np.ndarray) -> float:
-    """f[N,d], f[M,d]: squared Fréchet distance of the Gaussians of their means and covariances.
-
-    Heusel et al., arXiv 1706.08500, section 3, use Inception features. The unit is that of the
-    features, squared. The distance falls as N and M grow, so compare equal counts only.
-    """
-    moments = [(x.mean(0), np.cov(x, rowvar=False)) for x in _double(real, generated)]
-    return frechet_of_gaussians(*moments[0], *moments[1])
-
-
-def frechet_of_gaussians(
-    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
-) -> float:
-    """f[d], f[d,d] of each: |a - b|^2 + tr(A + B - 2 (A B)^(1/2)); Dowson and Landau 1982.
-
-    It takes the eigenvalues of A^(1/2) B A^(1/2), which stay real when features are dead and
-    covariances singular.
-    """
-    covariance_a, covariance_b = np.atleast_2d(covariance_a), np.atleast_2d(covariance_b)
-    values, vectors = np.linalg.eigh(covariance_a)
-    root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariance_b @ root), 0.0)).sum()
-    spread = np.trace(covariance_a) + np.trace(covariance_b) - 2.0 * cross
-    return float(np.square(mean_a - mean_b).sum() + spread)
 
 
 def kernel_distance(
@@ -71,62 +42,6 @@ def squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
     return float(own - 2.0 * kernel(a, b).mean())
 
 
-def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """f[N,d], f[M,d]: improved precision and recall, shares on [0,1].
-
-    Kynkäänniemi et al., arXiv 1904.06991, section 2. Around each real point lies a ball that
-    reaches to its k-th neighbour. Precision is the share of generated points in any of these
-    balls; recall is the same with the two sets exchanged.
-    """
-    real, generated = _double(real, generated)
-    real_radii, generated_radii = kth_distances(real, k), kth_distances(generated, k)
-    inside, covered = np.zeros(len(generated), bool), np.zeros(len(real), bool)
-    for rows, far in squared_distances(real, generated):
-        inside |= (far <= real_radii[rows, None]).any(0)
-        covered[rows] = (far <= generated_radii).any(1)
-    return float(inside.mean()), float(covered.mean())
-
-
-def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> tuple[float, float]:
-    """f[N,d], f[M,d]: density, 1 on average for equal distributions, and coverage on [0,1].
-
-    Naeem et al., arXiv 2002.09797, section 3, with the balls of `precision_recall`. Density is the
-    number of balls that a generated point lies in, divided by k; coverage is the share of balls
-    with a generated point in them.
-    """
-    real, generated = _double(real, generated)
-    radii = kth_distances(real, k)
-    balls, covered = 0, 0
-    for rows, far in squared_distances(real, generated):
-        within = far < radii[rows, None]  # open balls, as in the authors' code
-        balls += int(within.sum())
-        covered += int(within.any(1).sum())
-    return balls / (k * len(generated)), covered / len(real)
-
-
-def kth_distances(x: np.ndarray, k: int) -> np.ndarray:
-    """f64[N,d] -> f64[N], squared distance to the k-th nearest other point."""
-    radii = np.empty(len(x))
-    for rows, far in squared_distances(x, x):
-        far[np.arange(len(far)), np.arange(rows.start, rows.start + len(far))] = -1.0  # itself
-        radii[rows] = np.partition(far, k, axis=1)[:, k]
-    return radii
-
-
-def squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """f64[N,d], f64[M,d] -> chunks (rows of a, f64[rows,M])."""
-    centre = b.mean(0)  # small numbers lose less in the products below
-    a, b = a - centre, b - centre
-    own = np.square(b).sum(1)
-    for start in range(0, len(a), CHUNK):
-        part = a[start : start + CHUNK]
-        far = part @ b.T
-        far *= -2.0
-        far += own
-        far += np.square(part).sum(1)[:, None]
-        yield slice(start, start + len(part)), np.maximum(far, 0.0, out=far)
-
-
 def class_score(probabilities: np.ndarray) -> float:
     """f[N,K] -> 1 to K: exp of the mean KL of each image's class probabilities from their mean.
 
@@ -147,6 +62,11 @@ def entropy(shares: np.ndarray) -> float:
     """f[K] that sum to 1 -> nats, log K where all are equal."""
     some = shares[shares > 0.0]
     return float(-(some * np.log(some)).sum())
+
+
+def total_variation(a: np.ndarray, b: np.ndarray) -> float:
+    """f[K], f[K], both of sum 1 -> 0 for equal shares, 1 for such that have no class in common."""
+    return float(np.abs(a - b).sum() / 2)
 
 
 def _double(*sets: np.ndarray) -> Iterator[np.ndarray]:

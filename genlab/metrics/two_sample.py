@@ -7,7 +7,6 @@ thousands of images even the smallest difference is significant; the accuracy te
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -58,33 +57,31 @@ def _held_out_test(classifier: Any, a: np.ndarray, b: np.ndarray, seed: int) -> 
     return right / (2 * half), float(p)
 
 
-def nearest_images(
-    images: np.ndarray, among: Iterable[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Finds, for each image, the nearest one of a set that is read in parts.
+class Nearest:
+    """The nearest of many points to each of a few; the many are shown in parts.
 
-    Args:
-        images: u8[N,H,W,C].
-        among: the parts of the set in order, u8[M,H,W,C] each.
-
-    Returns:
-        f64[N], Euclidean distances of pixels on [0,1], and i64[N], places in the set.
+    queries: f32[N,d], the few.
+    far: f64[N], Euclidean distances to the nearest so far, exactly 0 for a copy.
+    place: i64[N], the places of the nearest in the order in which they were shown.
     """
-    queries = _flat(images)  # f32[N,HWC]
-    best, place = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
-    seen = 0
-    for part in among:
-        others = _flat(part)  # f32[M,HWC]
-        far = np.square(others).sum(1) - 2.0 * (queries @ others.T)  # less each query's square
+
+    def __init__(self, queries: np.ndarray) -> None:
+        self.queries, self.seen = queries, 0
+        self.far, self.place = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
+
+    def see(self, others: np.ndarray) -> Nearest:
+        """Looks at f32[M,d] more points, and returns itself."""
+        far = np.square(others).sum(1) - 2.0 * (self.queries @ others.T)  # less each query's square
         closest = far.argmin(1)
-        exact = np.linalg.norm(queries - others[closest], axis=1)  # a copy is at exactly 0
-        nearer = exact < best
-        best[nearer], place[nearer] = exact[nearer], seen + closest[nearer]
-        seen += len(part)
-    return best, place
+        exact = np.linalg.norm(self.queries - others[closest], axis=1)
+        nearer = exact < self.far
+        self.far[nearer], self.place[nearer] = exact[nearer], self.seen + closest[nearer]
+        self.seen += len(others)
+        return self
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
+def flat(images: np.ndarray) -> np.ndarray:
+    """u8[N,H,W,C] -> f32[N,HWC] on [0,1]: pixels as points."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255.0)
 
 

@@ -17,10 +17,10 @@ from genlab.data.split import Split
 from genlab.data.splits import Data
 from genlab.errors import UserError
 from genlab.evaluate import PerImage
+from genlab.judging.judgement import Judgement
 from genlab.metrics import paired
 from genlab.model import Model, restore, restore_for
 from genlab.modes import compare, compare_samples
-from genlab.modes.compare_samples import Comparison
 from genlab.modes.output import Output
 from genlab.task import Task
 
@@ -40,7 +40,7 @@ class Evaluation:
     metrics: dict[str, Any]
     protocol: dict[str, Any]
     remarks: list[str]
-    comparison: Comparison | None
+    comparison: Judgement | None
     each: PerImage
 
     @property
@@ -58,9 +58,12 @@ class Evaluation:
     def line(self) -> dict[str, Any]:
         """The line of eval.jsonl."""
         line = {"step": self.step, **self.metrics, "protocol": self.protocol}
-        line |= {"standard_error": self.errors, compare.VALUES: self.values}
+        errors = self.errors
         if self.comparison:
-            line |= self.comparison.numbers | {"samples_protocol": self.comparison.protocol}
+            line |= self.comparison.numbers(compare_samples.NAME)
+            line |= {"samples_protocol": self.comparison.protocol}
+            errors = errors | self.comparison.sets[compare_samples.NAME].errors
+        line |= {"standard_error": errors, compare.VALUES: self.values}
         return line | ({"remarks": self.remarks} if self.remarks else {})
 
 
@@ -127,7 +130,7 @@ def write(evaluation: Evaluation, output: Output) -> None:
     """Keeps an evaluation: its line, the values of each image, the pictures of its comparison."""
     output.array(evaluation.values, **evaluation.each)
     output.line("eval.jsonl", evaluation.line())
-    pictures = evaluation.comparison.pictures if evaluation.comparison else {}
+    pictures = evaluation.comparison.pictures() if evaluation.comparison else {}
     for name, picture in pictures.items():
         output.picture(f"figures/{name}.png", picture)
 

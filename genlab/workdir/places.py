@@ -79,3 +79,9 @@ def _stepped(text: str) -> tuple[str, str]:
     if name and name != PRETRAINED[:-1] and (step.isdigit() or step in ("latest", "best")):
         return name, step
     return text, ""
+
+
+def name(place: str) -> str:
+    """What to call a model, wherever it lies."""
+    named = is_pretrained(place) or is_mixture(place)
+    return place if named else paths.absolute(paths.of(place)).name

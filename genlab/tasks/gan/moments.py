@@ -1,7 +1,7 @@
 """Moments of generated and real images, which give a distance without keeping whole sets.
 
 They are cheap enough for every validation. The distances for result tables are in
-`genlab/metrics/distances.py`.
+`genlab/metrics/frechet.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.metrics.distances import frechet_of_gaussians
+from genlab.metrics.frechet import frechet_of_gaussians
 
 FEATURES = 48
 KERNEL, STRIDE = 5, 2

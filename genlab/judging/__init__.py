@@ -1,0 +1,1 @@
+"""Sets of images, whoever made them, beside real ones: numbers, intervals, copies, one table."""
