@@ -23,10 +23,13 @@ PART = 4096  # training images read at once
 
 # Title at the terminal, and unit; the same again with `_features`.
 COPIES = {
-    "nearest_training": ("to the nearest training image", "median, Euclidean"),
-    "nearest_training_of_test": ("  held-out real images to it", "median, Euclidean"),
-    "memorisation_p": ("  p-value that the set is nearer", ""),
-    "nearer_training": ("nearest real one is a training image", "share of the set, 0.5 is fair"),
+    "nearest_training": ("distance to nearest", "median, Euclidean"),
+    "nearest_training_of_test": ("  of held-out images", "median, Euclidean"),
+    "memorisation_p": ("  p-value", "of the set being as far as held-out images"),
+    "nearer_training": (
+        "nearer to training",
+        "share of the set, than to held-out images; 0.5 is fair",
+    ),
 }
 SPACES = {"": "pixels on [0,1]", "_features": "features"}
 

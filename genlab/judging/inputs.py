@@ -200,7 +200,7 @@ def images(one: Given, count: int, seed: int, shape: Shape) -> np.ndarray:
 
 def _short(texts: list[str]) -> list[str]:
     """The shortest ends of paths that differ, without suffix; of two alike, numbered."""
-    bare = [re.sub(r"\.np[yz]\b", "", text).rstrip("/") for text in texts]
+    bare = [re.sub(r"\.np[yz]\b|^pretrained:", "", text).rstrip("/") for text in texts]
     depth = max(text.count("/") for text in bare) + 1
     for parts in range(1, depth + 1):
         names = ["/".join(text.split("/")[-parts:]) for text in bare]

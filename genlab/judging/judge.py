@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from genlab import data
@@ -120,14 +121,15 @@ def _scored(
     seen: Mapping[str, Seen], seed: int, with_errors: Sequence[str], progress: bool
 ) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
     """(numbers, standard errors) of each set but the real one."""
-    reference = neighbours.Reference.of(seen[REAL].features)
     names = [name for name in seen if name != REAL]
     found = {}
-    for name in tqdm(names, desc="judging", unit="set", disable=None if progress else True):
-        numbers = scores.scores(seen[REAL], seen[name], seed, reference)
-        wanted = name in with_errors
-        error = scores.errors(seen[REAL], seen[name], numbers, seed) if wanted else {}
-        found[name] = numbers, error
+    with threadpool_limits(1):  # for matrices this small, threads wait more than they compute
+        reference = neighbours.Reference.of(seen[REAL].features)
+        for name in tqdm(names, desc="judging", unit="set", disable=None if progress else True):
+            numbers = scores.scores(seen[REAL], seen[name], seed, reference)
+            wanted = name in with_errors
+            error = scores.errors(seen[REAL], seen[name], numbers, seed) if wanted else {}
+            found[name] = numbers, error
     return found
 
 

@@ -17,7 +17,7 @@ from genlab.pictures import figures
 REAL, FLOOR, CEILING = "real", "floor", "ceiling"  # names that stand for no set
 ENDS = {FLOOR: "training images", CEILING: "uniform noise"}
 SHOWN = 10  # images in a row
-WIDTH = 15  # characters of a column
+TITLES, WIDTH = 22, 16  # characters of the first column, and of the others
 COLUMNS = 6  # in one block of the table
 
 
@@ -120,25 +120,21 @@ class Judgement:
         return found
 
 
-def _block(columns: Mapping[str, Judged], copies: bool) -> list[str]:
+def _block(columns: Mapping[str, Judged], copies: bool) -> Iterator[str]:
     """The rows of the table for some sets."""
     heads = [name if len(name) < WIDTH else f"{name[: WIDTH - 2]}…" for name in columns]
-    lines = ["", f"{'':22}" + "".join(f"{head:>{WIDTH}}" for head in heads)]
-    rows = {key: (f"{title:22}", unit) for key, (title, unit) in METRICS.items()}
-    lines += _rows(rows, columns)
+    yield ""
+    yield f"{'':{TITLES}}" + "".join(f"{head:>{WIDTH}}" for head in heads)
+    yield from _rows(METRICS, columns)
     for space, where in SPACES.items() if copies else ():
-        lines.append(f"Copies of training images, in {where}")
-        rows = {f"{key}{space}": (f"{title:37}", unit) for key, (title, unit) in COPIES.items()}
-        lines += _rows(rows, {name: x for name, x in columns.items() if x.copies}, first=37)
-    return lines
+        yield f"Copies of training images, in {where}"
+        yield from _rows({f"{key}{space}": row for key, row in COPIES.items()}, columns)
 
 
-def _rows(
-    rows: Mapping[str, tuple[str, str]], columns: Mapping[str, Judged], first: int = 22
-) -> Iterator[str]:
+def _rows(rows: Mapping[str, tuple[str, str]], columns: Mapping[str, Judged]) -> Iterator[str]:
     for key, (title, unit) in rows.items():
         values = "".join(f"{judged.value(key):>{WIDTH}}" for judged in columns.values())
-        yield f"{title:{first}}{values}  {unit}"
+        yield f"{title:{TITLES}}{values}  {unit}"
 
 
 def _neighbours(name: str, judged: Judged, pool: Pool) -> figures.ImageRows:

@@ -38,8 +38,7 @@ class Reference:
     @property
     def clipped_radii(self) -> np.ndarray:
         """f64[N], squared: each ball's radius, at most their median."""
-        radii = np.sqrt(self.far[:, -1])
-        return np.square(np.minimum(radii, np.median(radii)))
+        return np.minimum(self.far[:, -1], np.square(np.median(np.sqrt(self.far[:, -1]))))
 
 
 @dataclass(frozen=True)
