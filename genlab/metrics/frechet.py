@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 POINTS = 15  # counts that the extrapolation fits a line to, as its authors do
-LEAST = 10  # the smallest of them is one in so many
+LEAST = 10  # the smallest of them is one in so many,
+PER_FEATURE = 5  # or so many images a feature: with fewer, the bias is no longer linear
 
 
 def frechet(real: np.ndarray, generated: np.ndarray) -> float:
@@ -52,10 +53,10 @@ def frechet_at_infinity(
     line through the distances of random subsets of several counts meets 1/N = 0 at the distance
     without it. They let the generated set alone shrink, before a large real one; here both do,
     because a test split is as small as the samples and adds as much bias. The estimate may fall
-    below 0. It says little where there are fewer than some four images a feature.
+    below 0. It says little where there are fewer than ten images a feature.
     """
     most, features = min(len(real), len(generated)), real.shape[1]
-    least = max(most // LEAST, min(2 * features, most // 2), 2)  # fewer leave the line
+    least = max(most // LEAST, min(PER_FEATURE * features, most // 2), 2)
     counts = np.linspace(least, most, points).astype(int)
     rng = np.random.default_rng(seed)
     found = [
