@@ -1,14 +1,30 @@
-"""Trained models by other names than a workdir: mixtures, and those that come with genlab."""
+"""Trained models for scripts: mixtures, those that come with genlab, and those trained there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import overload
 
+from ml_collections import ConfigDict
+
+from genlab import config as configs
 from genlab.model import Model, restore
+from genlab.training import loop
 from genlab.workdir import places
 from genlab.zoo import entries
 from genlab.zoo.entries import Entries
+
+
+def train(config: ConfigDict, workdir: str) -> Model:
+    """Trains a config, completed with every default, and gives the model; a workdir that has
+    trained goes on, or is at its end already.
+
+    Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
+    """
+    config = ConfigDict(config)
+    configs.complete(config)
+    loop.train(config.lock(), workdir)
+    return restore(workdir)
 
 
 def mixture(members: Sequence[str], weights: str = "ema") -> Model:

@@ -75,6 +75,7 @@ class Train:
     eval_every: Natural = 500  # 0 is at the end only, likewise below
     checkpoint_every: Natural = 500
     sample_every: Natural = 0
+    figures: bool = True  # whether a training ends with the figures of its family
     keep: Count = 1  # newest checkpoints kept, besides the best
     best_metric: str = ""  # of the validation split
     best_mode: Annotated[str, OneOf(("min", "max"))] = "min"

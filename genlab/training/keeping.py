@@ -102,7 +102,7 @@ class Keeper:
         workdir = str(self.ends.report.workdir)
         model = Model(self.config, step, chosen, self.task, spec, one, workdir)
         sheets = [pictures.progress(model, self.sets.valid)]
-        if last:
+        if last and self.config.train.figures:
             sheets.append(pictures.finale(model, self.sets.test))
         for name, picture in itertools.chain(*sheets):
             self.ends.report.image(step, name, picture)
