@@ -7,7 +7,7 @@ DEMO := runs/demo
 CLEAN := .venv-package
 PACKAGE := runs/package
 
-.PHONY: demo test test-thorough lint test-package test-server test-browser test-cluster test-libtpu test-hosts
+.PHONY: demo test test-thorough lint test-package test-server test-browser test-cluster test-libtpu test-hosts test-notebooks labs
 
 demo: $(VENV)/ready
 	$(RUN) launch.py --config=configs/digits_pixelcnn.py --workdir=$(DEMO)
@@ -26,6 +26,14 @@ test: $(VENV)/ready
 # test-cluster needs a Slurm (tests/slurm/up.sh), test-hosts two hosts (tests/slurm/two_hosts.sh).
 test-thorough test-server test-browser test-cluster test-libtpu test-hosts: $(VENV)/ready
 	$(RUN) -m pytest -m $(@:test-%=%)
+
+# The notebooks of docs/labs in their smoke form.
+test-notebooks: $(VENV)/ready
+	$(RUN) -m pytest -m notebooks tests/test_labs.py
+
+# The same on real data, written with their outputs: TFDS_DATA_DIR names a prepared MNIST.
+labs: $(VENV)/ready
+	$(RUN) -m tests.labs
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

@@ -6,12 +6,14 @@ is executed. The cell tagged `parameters` carries the parameters of its smoke fo
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-LABS = Path(__file__).parents[1] / "docs" / "labs"
+ROOT = Path(__file__).parents[1]
+LABS = ROOT / "docs" / "labs"
 HANG = 1200  # seconds for a cell
 
 
@@ -39,7 +41,8 @@ def execute(notebook: Any, folder: str) -> Any:
     from nbclient import NotebookClient
 
     resources = {"metadata": {"path": folder}}
-    return NotebookClient(notebook, timeout=HANG, resources=resources).execute()
+    client = NotebookClient(notebook, timeout=HANG, resources=resources)
+    return client.execute(env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 def tidied(notebook: Any) -> Any:
