@@ -1,7 +1,7 @@
 """Executes the notebooks of docs/labs: `python -m tests.labs [name ...]` writes them with outputs.
 
-A notebook is a pair: `<name>.py` (py:percent of jupytext), which is edited, and `<name>.ipynb`, which
-is executed. The cell tagged `parameters` carries the parameters of its smoke form as metadata.
+A notebook is a pair: `<name>.py` (py:percent of jupytext) is edited, `<name>.ipynb` is executed.
+The cell tagged `parameters` carries the parameters of its smoke form as metadata.
 """
 
 from __future__ import annotations

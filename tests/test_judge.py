@@ -177,20 +177,23 @@ def wrong(runs, digits, tmp_path):
         "none.npz": "no array 'image' or 'images'",
         "two.npz": "it has train, test; name one",
         "two.npz:valid": "valid",
-        "empty": "empty",
+        "empty": "no image in .*empty",
         "text.npz": "text.npz",
         "nowhere.npz": "neither a workdir, a folder, an .npz, pretrained:NAME nor a split of d",
         "few.npz,nowhere": "--samples=.*nowhere: neither",
     }
 
 
-def test_what_cannot_be_judged_is_one_line(runs, wrong, tmp_path):
+def test_what_cannot_be_judged_is_one_line(runs, wrong, tmp_path, monkeypatch):
     for asked, told in wrong.items():
         named = ",".join(f"{tmp_path}/{part}" for part in asked.split(","))
         with pytest.raises(UserError, match=told) as caught:
             ask(runs, named)
         assert "\n" not in str(caught.value), asked
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test").mkdir()
     cases = {
+        "test": "test is a folder here, and a split of digits; write ./test",
         "": "needs --samples",
         "pretrained:nobody": "no such pretrained model",
         runs["tiny"]: "classifier has no sample",

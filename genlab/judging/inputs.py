@@ -121,17 +121,29 @@ def _given(text: str, config: ConfigDict) -> Given | None:
     if places.is_pretrained(text):
         return Drawn(text, _sampler(restore(text)))
     path, rest = _existing(text)
+    own = re.split(r"\W", text)[0] in open_source(config.data).splits
+    if path and own and "/" not in path and re.fullmatch(r"\w+", path):
+        raise UserError(
+            f"--samples={text}: {path} is a folder here, and a split of {config.data.source}; write"
+            f" ./{text} for the folder, or {path}[0:] for the split."
+        )
     if not path:
-        own = re.match(r"\w*", text)
-        known = open_source(config.data).splits
-        return _read(text, config, text) if own and own.group() in known else None
+        return _read(text, config, text) if own else None
     if (paths.of(path) / "config.json").exists():
         return Drawn(text, _sampler(restore(path, rest or "latest")))
     alone = configs.copy(config).unlock()
-    images = paths.of(path).is_dir() and holds_image(str(paths.of(path)))
-    alone.data.update(source=f"{'folder' if images else 'npz'}:{path}", label="")
+    alone.data.update(source=f"{_kind(path)}:{path}", label="")
     alone.data.update(image_size=0, channels=0)  # as they are
     return _read(text, alone, rest)
+
+
+def _kind(path: str) -> str:
+    """Which reader of `genlab.data` a file or folder is for."""
+    folder = paths.of(path)
+    if not folder.is_dir():
+        return "npz"
+    arrays = any(p.suffix.lower() in (".npz", ".npy") for p in folder.iterdir())
+    return "npz" if arrays and not holds_image(str(folder)) else "folder"
 
 
 def _existing(text: str) -> tuple[str, str]:
