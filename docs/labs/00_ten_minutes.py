@@ -35,7 +35,7 @@ import numpy as np
 from PIL import Image
 
 import genlab
-from genlab.pictures.files import grid
+from genlab.pictures.files import grid, rendered
 
 
 def show(*rows, columns=10):
@@ -112,12 +112,12 @@ judgement
 # Are the samples copies? Below each, the nearest training image, in pixels and in the classifier's features.
 
 # %%
-judgement.pictures()["neighbours"].draw()
+rendered(judgement.pictures()["neighbours"])
 
 # %% [markdown]
 # ## Questions
 #
-# 1. Precision of noise is 1, yet nobody would call it a digit. What do clipped density and the Fréchet distance say, and why do they differ?
+# 1. Precision of noise is near 1, yet nobody would call it a digit. What do clipped density and the Fréchet distance say, and why do they differ?
 # 2. The completions differ most in some digits. In which, and why there?
 # 3. Which of the numbers in the table change most if you double `COUNT`? Which interval shrinks, and by how much?
 

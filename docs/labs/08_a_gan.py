@@ -33,7 +33,7 @@ from PIL import Image
 
 import genlab
 from genlab import data
-from genlab.pictures.files import grid
+from genlab.pictures.files import grid, rendered
 from genlab.tasks import gan
 from genlab.workdir.lines import read_lines
 
@@ -97,7 +97,7 @@ judgement
 # Are all ten digits drawn?
 
 # %%
-judgement.pictures()["labels"].draw()
+rendered(judgement.pictures()["labels"])
 
 # %% [markdown]
 # ## Questions

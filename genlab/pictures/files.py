@@ -53,6 +53,13 @@ def save(path: epath.Path, picture: Any) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
 
 
+def rendered(picture: Any, dpi: int = 70) -> Image.Image:
+    """A picture as an image, which a notebook shows; 70 dots an inch keep a notebook small."""
+    file = io.BytesIO()
+    picture.draw().savefig(file, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.1)
+    return Image.open(file).convert("RGB")
+
+
 def _written(path: epath.Path) -> IO[Any]:
     """The file, open for writing, in a folder that is made if need be."""
     paths.make_folder(path.parent)
