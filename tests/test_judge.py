@@ -125,6 +125,18 @@ def test_a_model_that_copies_is_found_out_in_pixels_and_in_features(runs, digits
     np.testing.assert_array_equal(rows, train_images[:32])
 
 
+def test_the_order_of_a_set_makes_no_difference_to_what_is_compared(runs, digits, monkeypatch):
+    """Sorted by class, the first few would be of one class, and tests of a few see only those."""
+    from genlab.judging import scores
+
+    monkeypatch.setattr(scores, "TESTED", 16)
+    real = digits["train"]
+    ordered = real[np.argsort(real.reshape(len(real), -1).sum(1))]  # from dark to bright
+    options = {"classifier": runs["tiny"], "intervals": False}
+    found = genlab.judge({"sorted": ordered}, real, **options).numbers("sorted")
+    assert found["discriminator"] < 0.8 and found["frechet"] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_split_that_was_trained_on_is_not_searched_for_copies(runs, quick, capsys):
     ask(runs, "test[:20]", "train[:40]")
     told = capsys.readouterr().out

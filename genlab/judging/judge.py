@@ -113,8 +113,9 @@ def _count(sizes: Mapping[str, int]) -> int:
 
 
 def _some(seed: int, have: int, count: int) -> np.ndarray:
-    """i64[count]: all in their order, or a random choice, because sets may lie sorted by class."""
-    return np.arange(have) if have == count else data.order(seed, 0, have)[:count]
+    """i64[count] in random order: sets may lie sorted by class, and some numbers are of the first
+    few thousand."""
+    return data.order(seed, 0, have)[:count]
 
 
 def _scored(
