@@ -52,6 +52,8 @@ def tidied(notebook: Any) -> Any:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("data", {}).pop("image/jpeg", None)  # beside the PNG
     notebook.metadata.pop("language_info", None)
     return notebook
 

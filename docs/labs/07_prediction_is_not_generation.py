@@ -52,7 +52,7 @@ predicted = model.apply("predict", digits)
 show(digits, predicted)
 
 # %% [markdown]
-# The same for noise. The network was never shown any, and copies it nevertheless, less well.
+# The same for noise, which the network was never shown: predictions that are sure, and wrong.
 
 # %%
 noise = np.random.default_rng(0).integers(0, 17, digits.shape).astype(np.uint8) * 15
