@@ -1,8 +1,11 @@
-"""Any sets of images beside real ones: what is read, what is refused, and what the table says."""
+"""Any sets of images beside real ones, by `--mode=judge`, `genlab.judge` and `--mode=eval`: what is
+read, what is refused, and what the table says."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,9 @@ from PIL import Image
 import genlab
 from genlab import data
 from genlab.errors import UserError
-from genlab.judging import copies, inputs, judge
+from genlab.judging import scores
+from genlab.modes import compare_samples, evaluate
 from genlab.modes import judge as mode
-from genlab.tasks.autoencoder import task as autoencoder
 from genlab.training import loop as train
 from genlab.workdir import configs
 from tests.helpers import classifier_config, code_config
@@ -24,11 +27,10 @@ from tests.helpers import classifier_config, code_config
 def runs(tmp_path_factory):
     """Workdirs of a classifier and of an autoencoder, both of 8x8 digits."""
     found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(autoencoder.Task, "pictures")
-        for name, config in (("tiny", classifier_config()), ("ae", code_config("mnist_ae_dense"))):
-            found[name] = str(tmp_path_factory.mktemp("runs") / name)
-            train.train(config, found[name])
+    autoencoder = code_config("mnist_ae_dense", train={"figures": False})
+    for name, config in (("tiny", classifier_config()), ("ae", autoencoder)):
+        found[name] = str(tmp_path_factory.mktemp("runs") / name)
+        train.train(config, found[name])
     return found
 
 
@@ -42,8 +44,6 @@ def digits():
 @pytest.fixture
 def quick(monkeypatch):
     """Few replicates: here it matters that there are intervals, not how good they are."""
-    from genlab.judging import scores
-
     monkeypatch.setattr(scores, "BOOTSTRAPS", 2)
     monkeypatch.setattr(scores, "SUBSETS", 2)
 
@@ -102,33 +102,8 @@ def test_a_script_judges_arrays_as_the_mode_judges_files(runs, digits, tmp_path,
     assert "mine" in str(found) and str(found) == repr(found)
 
 
-def test_a_model_that_copies_is_found_out_in_pixels_and_in_features(runs, digits):
-    """A copy that was moved by a pixel is far in pixels, and found by features that do not mind."""
-    train_images, test_images = digits["train"], digits["test"]
-    moved = np.roll(train_images[:32], 1, 2)
-    position = lambda images: np.sort(images.reshape(len(images), -1), 1) / np.float32(255)  # noqa: E731
-    found = copies.search(
-        {"copied": train_images[:32], "moved": moved, "fair": test_images[:16]},
-        test_images,
-        copies.OfSplit(digits["sets"].train),
-        train_images[:32],
-        position,
-    )
-    copied, shifted, fair = (found[name].numbers for name in ("copied", "moved", "fair"))
-    assert copied["nearest_training"] == 0.0 < copied["nearest_training_of_test"]
-    assert copied["memorisation_p"] < 1e-6 and copied["nearer_training"] == 1.0
-    assert shifted["memorisation_p"] > 0.05 and shifted["nearest_training"] > 0.0
-    assert shifted["nearest_training_features"] == 0.0
-    assert shifted["memorisation_p_features"] < 1e-6
-    assert fair["memorisation_p"] > 0.05
-    rows = digits["sets"].train.read(found["copied"].found[""].place)["image"]
-    np.testing.assert_array_equal(rows, train_images[:32])
-
-
 def test_the_order_of_a_set_makes_no_difference_to_what_is_compared(runs, digits, monkeypatch):
     """Sorted by class, the first few would be of one class, and tests of a few see only those."""
-    from genlab.judging import scores
-
     monkeypatch.setattr(scores, "TESTED", 16)
     real = digits["train"]
     ordered = real[np.argsort(real.reshape(len(real), -1).sum(1))]  # from dark to bright
@@ -142,23 +117,6 @@ def test_a_split_that_was_trained_on_is_not_searched_for_copies(runs, quick, cap
     told = capsys.readouterr().out
     assert "no copies are searched for" in told and "floor" not in told.split("Note")[0]
     assert "memorisation" not in told and "Against train[:40]" in told
-
-
-def test_what_misleads_is_said():
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (40, 8, 8, 1), np.uint8)
-    assert judge._remarks({"a": grey}, grey, {"a": 40}, 39) == []
-    (told,) = judge._remarks({"a": grey // 128 * 255}, grey, {"a": 40}, 39)
-    assert "a: 2 pixel values, real images 256" in told
-    (told,) = judge._remarks({"a": grey}, grey // 128 * 255, {"a": 40}, 40)
-    assert "40 images have no full covariance of 40 features" in told
-
-
-def test_names_are_the_shortest_that_differ():
-    assert inputs._short(["runs/a/", "x/b.npz"]) == ["a", "b"]
-    assert inputs._short(["a/samples.npz", "b/samples.npz"]) == ["a/samples", "b/samples"]
-    assert inputs._short(["s.npz", "s.npz"]) == ["s", "s (1)"]
-    assert inputs._short(["floor", "train[:10]"]) == ["floor (set)", "train[:10]"]
 
 
 @pytest.fixture
@@ -238,3 +196,58 @@ def test_the_mode_runs_from_the_command_line(runs, tmp_path, launch):
     assert ended.returncode == 0, ended.stderr
     assert "Against test[:20], tiny features, 20 of each" in ended.stdout
     assert len((where / "judge.jsonl").read_text().splitlines()) == 1
+
+
+def evaluated(runs, of="ae", **changes):
+    """The config of a run as an evaluation gets it, with a classifier to judge by."""
+    config = configs.read(runs[of]).unlock()
+    config.eval.classifier = runs["tiny"]
+    for section, values in changes.items():
+        config[section].update(values)
+    return config
+
+
+def test_an_evaluation_with_features_judges_samples(runs, quick, capsys):
+    """Floors, ceilings and a stamp beside every score; only samples depend on how drawn."""
+    for method in ("normal", "gaussian"):
+        evaluate.evaluate_run(evaluated(runs, sample={"seed": 3, "method": method}), runs["ae"])
+    told = capsys.readouterr().out
+    lines = [json.loads(x) for x in (Path(runs["ae"]) / "eval.jsonl").read_text().splitlines()]
+    fixed = [{k: v for k, v in x.items() if k.endswith(("_floor", "_ceiling"))} for x in lines]
+    assert fixed[0] == fixed[1] and len(fixed[0]) == 34
+    assert lines[0]["frechet"] != lines[1]["frechet"]
+    assert lines[0]["frechet_floor"] < lines[0]["frechet_ceiling"]
+    stamp = lines[0]["samples_protocol"]
+    assert stamp["images"] == 32 and stamp["features"] == "tiny" and stamp["sample_seed"] == 3
+    assert stamp["sample_method"] == "normal" and stamp["training_images"] == 256
+    assert "mse" in lines[0] and "source" in lines[0]["protocol"]
+    assert all(np.isfinite(x) for x in lines[0].values() if isinstance(x, float))
+    assert "tiny features, 32 of each" in told and re.search("samples +floor +ceiling", told)
+    assert lines[0]["standard_error"]["frechet"] > 0 and "mse" in lines[0]["standard_error"]
+    assert "FID" not in told
+    for name in ("neighbours", "labels"):
+        assert (Path(runs["ae"]) / "figures" / f"{name}.png").exists()
+
+
+def test_what_an_evaluation_cannot_judge_is_one_line(runs):
+    cases = (
+        (
+            {"classifier": runs["ae"]},
+            "ae",
+            "its task is autoencoder; take the workdir of a cl",
+        ),
+        ({"classifier": "nowhere"}, "ae", "no config.json there"),
+        ({"images": 5}, "ae", "16 or more of each are needed"),
+        ({}, "tiny", "classifier has no sample; families that have it: autoencoder"),
+    )
+    for changes, of, told in cases:
+        with pytest.raises(UserError, match=told) as caught:
+            evaluate.evaluate_run(evaluated(runs, of, eval=changes), runs[of])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_of_another_shape_is_refused(runs):
+    model = genlab.restore(runs["ae"])
+    larger = dataclasses.replace(model, task=dataclasses.replace(model.task, shape=(9, 9, 1)))
+    with pytest.raises(UserError, match=r"a classifier of 8x8x1 images, but these are 9x9x1"):
+        compare_samples.extractor(larger, evaluated(runs))

@@ -1,10 +1,6 @@
-"""Metrics of sets against references, closed forms and brute force; and judged samples."""
+"""Metrics of sets against references, closed forms and brute force."""
 
 from __future__ import annotations
-
-import dataclasses
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +11,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from genlab import restore
-from genlab.errors import UserError
 from genlab.metrics import distances, frechet, neighbours, resampled, two_sample
-from genlab.modes import compare_samples
-from genlab.modes import evaluate as modes
-from genlab.tasks.autoencoder import task as autoencoder
-from genlab.training import loop as train
-from genlab.workdir import configs
-from tests.helpers import classifier_config, code_config
 
 
 @pytest.fixture
@@ -295,70 +283,3 @@ def test_copies_are_told_from_held_out_images(rng):
     assert two_sample.memorisation_test(far[:150] * 0.5, far[150:]) < 1e-10
     assert two_sample.memorisation_test(far[:150], far[150:]) > 0.01
     assert two_sample.memorisation_test(far[:150] * 2, far[150:]) > 0.99
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Workdirs of a classifier and of an autoencoder, both of 8x8 digits."""
-    found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(autoencoder.Task, "pictures")  # they take longer than the rest
-        for name, config in (("tiny", classifier_config()), ("ae", code_config("mnist_ae_dense"))):
-            found[name] = str(tmp_path_factory.mktemp("runs") / name)
-            train.train(config, found[name])
-    return found
-
-
-def judged(runs, of="ae", **changes):
-    """The config of a run as an evaluation gets it, with a classifier to judge by."""
-    config = configs.read(runs[of]).unlock()
-    config.eval.classifier = runs["tiny"]
-    for section, values in changes.items():
-        config[section].update(values)
-    return config
-
-
-def test_an_evaluation_with_features_judges_samples(runs, capsys):
-    """Floors, ceilings and a stamp beside every score; only samples depend on how drawn."""
-    for method in ("normal", "gaussian"):
-        modes.evaluate_run(judged(runs, sample={"seed": 3, "method": method}), runs["ae"])
-    told = capsys.readouterr().out
-    lines = [json.loads(x) for x in (Path(runs["ae"]) / "eval.jsonl").read_text().splitlines()]
-    fixed = [{k: v for k, v in x.items() if k.endswith(("_floor", "_ceiling"))} for x in lines]
-    assert fixed[0] == fixed[1] and len(fixed[0]) == 34
-    assert lines[0]["frechet"] != lines[1]["frechet"]
-    assert lines[0]["frechet_floor"] < lines[0]["frechet_ceiling"]
-    stamp = lines[0]["samples_protocol"]
-    assert stamp["images"] == 32 and stamp["features"] == "tiny" and stamp["sample_seed"] == 3
-    assert stamp["sample_method"] == "normal" and stamp["training_images"] == 256
-    assert "mse" in lines[0] and "source" in lines[0]["protocol"]
-    assert all(np.isfinite(x) for x in lines[0].values() if isinstance(x, float))
-    assert "tiny features, 32 of each" in told and "floor        ceiling" in told
-    assert lines[0]["standard_error"]["frechet"] > 0 and "mse" in lines[0]["standard_error"]
-    assert "FID" not in told
-    for name in ("neighbours", "labels"):
-        assert (Path(runs["ae"]) / "figures" / f"{name}.png").exists()
-
-
-def test_what_cannot_be_judged_is_one_line(runs):
-    cases = (
-        (
-            {"classifier": runs["ae"]},
-            "ae",
-            "its task is autoencoder; take the workdir of a cl",
-        ),
-        ({"classifier": "nowhere"}, "ae", "no config.json there"),
-        ({"images": 5}, "ae", "16 or more of each are needed"),
-        ({}, "tiny", "classifier has no sample; families that have it: autoencoder"),
-    )
-    for changes, of, told in cases:
-        with pytest.raises(UserError, match=told) as caught:
-            modes.evaluate_run(judged(runs, of, eval=changes), runs[of])
-        assert "\n" not in str(caught.value)
-
-
-def test_a_classifier_of_another_shape_is_refused(runs):
-    model = restore(runs["ae"])
-    larger = dataclasses.replace(model, task=dataclasses.replace(model.task, shape=(9, 9, 1)))
-    with pytest.raises(UserError, match=r"a classifier of 8x8x1 images, but these are 9x9x1"):
-        compare_samples.extractor(larger, judged(runs))
