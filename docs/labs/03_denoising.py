@@ -54,10 +54,11 @@ config.train.update(steps=STEPS, log_every=50, eval_every=0, tensorboard=False, 
 
 # %%
 import tempfile
+from pathlib import Path
 
 workdir = tempfile.mkdtemp()
 model = genlab.train(config, workdir)
-lines = read_lines(f"{workdir}/metrics.jsonl")
+lines = read_lines(Path(workdir) / "metrics.jsonl")
 headline = model.task.headline
 errors = [line[headline] for line in lines if headline in line]
 print(f"{headline} {errors[0]:.4f}, in the end {errors[-1]:.4f}")

@@ -53,6 +53,7 @@ config.train.update(steps=STEPS, log_every=20, eval_every=0, tensorboard=False, 
 
 # %%
 import tempfile
+from pathlib import Path
 
 workdir = tempfile.mkdtemp()
 model = genlab.train(config, workdir)
@@ -63,7 +64,7 @@ model = genlab.train(config, workdir)
 # %%
 import matplotlib.pyplot as plt
 
-lines = [x for x in read_lines(f"{workdir}/metrics.jsonl") if x["split"] == "train"]
+lines = [x for x in read_lines(Path(workdir) / "metrics.jsonl") if x["split"] == "train"]
 plt.figure(figsize=(6, 3), dpi=70)
 for name in [name for name in lines[0] if name.startswith("accuracy")]:
     plt.plot([x["step"] for x in lines], [x[name] for x in lines], label=name)

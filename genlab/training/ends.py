@@ -43,7 +43,9 @@ class Ends:
     def finished(self, step: int) -> None:
         """At its last step."""
         self.checkpoints.wait()
-        self.report.say(f"{self.workdir}: trained to step {step}; pictures in samples/, figures/.")
+        made = [f"{n}/" for n in ("samples", "figures") if (self.workdir / n).exists()]
+        told = f"; pictures in {', '.join(made)}" if made else ""
+        self.report.say(f"{self.workdir}: trained to step {step}{told}.")
 
     def out_of_patience(self, step: int, train: ConfigDict, best: dict[str, float]) -> None:
         """By `train.patience`, before its last step."""
