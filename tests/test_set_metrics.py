@@ -148,6 +148,22 @@ def test_clipped_density_and_coverage_are_brute_forces(pair, k, monkeypatch):
     assert (found["clipped_density"], found["clipped_coverage"]) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(
+    "seed, shape, shift, wanted",
+    [
+        (0, (200, 200, 8), 0.0, (0.4877126654064271, 0.5124378109452736)),
+        (1, (151, 240, 3), 1.0, (0.2818993506493507, 0.24066390041493776)),
+    ],
+)
+def test_clipped_metrics_are_those_of_their_authors_code(seed, shape, shift, wanted):
+    """`wanted` is what github.com/nicolassalvy/ClippedDensityCoverage says of these points."""
+    (n, m, d), rng = shape, np.random.default_rng(seed)
+    real, found = rng.normal(size=(n, d)), rng.normal(shift, 1.2, (m, d))
+    found[: m // 5] += 30  # bad ones
+    metrics = measured(real, found)
+    assert (metrics["clipped_density"], metrics["clipped_coverage"]) == pytest.approx(wanted)
+
+
 def test_clipped_metrics_fall_by_the_share_of_bad_samples(rng):
     """What they are made for; 1.0, where nothing is bad, may be missed by chance alone."""
     real, good = rng.normal(size=(2, 800, 4))
