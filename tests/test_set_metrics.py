@@ -102,8 +102,7 @@ def brute(real, found, k):
 
 def measured(real, found, k=3, balls=5):
     """The metrics of neighbourhoods, by name."""
-    reference = neighbours.Reference.of(real, balls)
-    return neighbours.neighbourhoods(reference, found, k).metrics()
+    return neighbours.neighbourhoods(neighbours.Reference.of(real, balls), found, k).metrics()
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -112,8 +111,7 @@ def test_precision_recall_density_and_coverage_are_brute_forces(pair, k, monkeyp
     wanted = brute(*pair, k)
     assert min(wanted) > 0.0
     found = measured(*pair, k, k)
-    names = ("precision", "recall", "density", "coverage")
-    assert [found[name] for name in names] == pytest.approx(wanted)
+    assert list(found.values())[:4] == pytest.approx(wanted)
 
 
 def brute_clipped(real, found, k):
