@@ -14,8 +14,8 @@
 # %% [markdown]
 # # 12. Is adding layers always helpful?
 #
-# Networks of one, three and six layers on 8x8 digits, and what residual connections do. The whole
-# experiment, with seeds, is `experiments/layers.py` and `experiments/connections.py`.
+# Networks of one, three and six layers on 8x8 digits. The whole experiment, with seeds, is
+# `experiments/layers.py`; `experiments/connections.py` asks what residual connections do.
 
 # %% [markdown]
 # The depths, and how long each is trained.
