@@ -21,7 +21,7 @@
 # How long each is trained.
 
 # %% tags=["parameters"] smoke="SOURCE, STEPS, COUNT = 'digits', 4, 40"
-SOURCE, STEPS, COUNT = "tfds:mnist", 400, 300
+SOURCE, STEPS, COUNT = "tfds:mnist", 300, 200
 
 # %% [markdown]
 # Two configs that differ in one number.
@@ -46,6 +46,7 @@ def config_of(beta):
     config = vae.config("dense.Autoencoder", code=2)
     config.vae.beta = beta
     config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=128)
+    config.data.update(train_split="train[:20%]", valid_split="train[90%:]")
     config.optim.update(learning_rate=2e-3, schedule="cosine")
     config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
     config.eval.samples = 10

@@ -24,7 +24,7 @@
 import os
 
 SOURCE = os.environ.get("LAB_COLOURS", "tfds:cifar10")
-SIDE, STEPS = 8, 150
+SIDE, STEPS = 8, 120
 
 # %% [markdown]
 # Small images: 8x8 pixels, 16 levels of each colour.
