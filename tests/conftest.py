@@ -55,13 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Each process that ran tests reports its peak."""
+    """Each process that ran tests reports its peak; over the limit the session fails."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # MB
     peaks = session.config.stash[PEAKS]
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["peak"] = peak
     elif not peaks and session.testscollected:
         peaks["this process"] = peak
+    if any(peak > MEMORY_LIMIT for peak in peaks.values()) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
