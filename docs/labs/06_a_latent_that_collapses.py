@@ -72,7 +72,9 @@ for beta, model in models.items():
     sets = data.load(model.config.data)
     found = measure(model, sets, sets.test, model.config)
     wanted = ("neg_elbo", "kl", "kl_per_dim", "active_units")
-    shown = {name: np.round(found.metrics[name], 2) for name in wanted if name in found.metrics}
+    shown = {
+        name: np.round(found.metrics[name], 2).tolist() for name in wanted if name in found.metrics
+    }
     print(beta, shown, *found.remarks, sep="\n  ")
 
 # %% [markdown]

@@ -19,7 +19,7 @@
 # %% [markdown]
 # How many images are drawn.
 
-# %% tags=["parameters"] smoke="COUNT = 3"
+# %% tags=["parameters"] smoke="COUNT = 4"
 COUNT = 16
 
 # %% [markdown]

@@ -24,10 +24,10 @@
 import os
 
 SOURCE = os.environ.get("LAB_COLOURS", "tfds:cifar10")
-SIDE, STEPS = 8, 120
+SIDE, STEPS = 4, 400
 
 # %% [markdown]
-# Small images: 8x8 pixels, 16 levels of each colour.
+# Tiny images: 4x4 pixels, 16 levels of each colour.
 
 # %%
 import tempfile
@@ -48,11 +48,11 @@ def show(*rows, columns=10):
 
 
 def config_of(groups):
-    config = autoregressive.config("masked.PixelCNN", features=24, layers=3, first_kernel=5)
+    config = autoregressive.config("masked.PixelCNN", features=24, layers=2, first_kernel=3)
     config.model.colour_groups = groups
     config.likelihood.levels = 16
-    config.data.update(source=SOURCE, image_size=SIDE, channels=3, upscale=True, batch_size=32)
-    config.optim.update(learning_rate=3e-3, schedule="cosine", ema=0.98)
+    config.data.update(source=SOURCE, image_size=SIDE, channels=3, upscale=True, batch_size=64)
+    config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.98)
     config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
     return config
 
