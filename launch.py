@@ -13,6 +13,7 @@ python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mod
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -23,27 +24,19 @@ from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-from genlab.modes import (
-    benchmark,
-    compare,
-    compress,
-    evaluate,
-    judge,
-    plan,
-    sample,
-    summary,
-    sweep,
-)
+from genlab.launchers import choose as launchers
+from genlab.modes import benchmark, compare, compress, evaluate, judge, plan, sample, summary
 from genlab.planning import programs, topologies
-from genlab.sweeps import points
+from genlab.sweeps import points, sweep
 from genlab.training import loop as train
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
-    cli.choice("launcher", FLAGS.launcher, sweep.LAUNCHERS)
+    cli.choice("launcher", FLAGS.launcher, launchers.NAMES)
     add_to, metrics = cli.load_sweep(FLAGS.config_file)
-    sweep.sweep(config, workdir, points.points(add_to), metrics, FLAGS.launcher)
+    launcher = functools.partial(launchers.choose, FLAGS.launcher)
+    sweep.sweep(config, workdir, points.points(add_to), metrics, launcher)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:

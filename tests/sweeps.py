@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -13,6 +14,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from genlab import config as configs
+from genlab.launchers import choose as launchers
+from genlab.sweeps import sweep
+from genlab.sweeps.points import Point
 from tests import launcher
 from tests.conftest import tiny_config
 
@@ -46,6 +50,11 @@ def experiment(**settings: Any) -> ConfigDict:
     configs.admit_sweep(config)
     config.sweep.update(**settings)
     return config
+
+
+def swept(config: ConfigDict, workdir: str, found: list[Point], metrics: tuple[str, ...]) -> None:
+    """`--mode=sweep` on this machine, in this process."""
+    sweep.sweep(config, workdir, found, metrics, functools.partial(launchers.choose, "local"))
 
 
 class Sweep:

@@ -1,7 +1,7 @@
 """`--mode=sweep`: starts what is to be started of an experiment, and shows where all of it stands.
 
-See `genlab/sweeps`. Whoever gives the command again looks at the same folder: a finished run is not
-repeated, a lost one goes on, one that failed is told.
+Whoever gives the command again looks at the same folder: a finished run is not repeated, a lost one
+goes on, one that failed is told.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from etils import epath
 from ml_collections import ConfigDict
 
 from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
-from genlab.launchers.contract import Launcher
-from genlab.launchers.local import Local
 from genlab.sweeps import books, halving, pictures, points, states, table
+from genlab.sweeps.launcher import Launcher
 from genlab.sweeps.points import Point, Run
 from genlab.sweeps.states import Standing
 from genlab.sweeps.table import Result
@@ -28,7 +28,6 @@ from genlab.sweeps.work import work
 from genlab.workdir import configs as run_configs
 from genlab.workdir import lock, paths
 
-LAUNCHERS = ("local", "slurm")
 AT_WORK = ("running", "queued")
 POLL = 5.0  # seconds between two looks
 
@@ -38,9 +37,12 @@ def sweep(
     workdir: str,
     found: list[Point],
     metrics: tuple[str, ...],
-    launcher: str = "local",
+    launcher: Callable[[ConfigDict, epath.Path], Launcher],
 ) -> None:
     """Trains and evaluates every run that is not finished; keeps the table up to date.
+
+    Args:
+      launcher: makes one of the config's section `sweep` and the folder; see `launchers.choose`.
 
     Raises: RunStopped when runs have failed, Preempted (exit code 75) when some are unfinished.
     """
@@ -52,8 +54,9 @@ def sweep(
     if config.sweep.only:
         _alone(runs, config.sweep)
         return
-    paths.make_folder(paths.of(workdir))
-    Sweep(config.sweep, workdir, runs, metrics, _launcher(launcher, config.sweep, workdir)).run()
+    folder = paths.of(workdir)
+    paths.make_folder(folder)
+    Sweep(config.sweep, folder, runs, metrics, launcher(config.sweep, folder)).run()
 
 
 def _alone(runs: Sequence[Run], settings: ConfigDict) -> None:
@@ -69,31 +72,18 @@ def _alone(runs: Sequence[Run], settings: ConfigDict) -> None:
         log.info("%s", error)
 
 
-def _launcher(name: str, settings: ConfigDict, workdir: str) -> Launcher:
-    own_processes = name == "slurm" or settings.parallel > 1
-    if own_processes and jax.process_count() > 1:
-        raise UserError(
-            "a sweep that starts processes of its own is started without --coordinator."
-        )
-    if name == "slurm":
-        from genlab.launchers.slurm import Slurm  # needs an extra
-
-        return Slurm(settings.slurm, paths.of(workdir))
-    return Local(settings, paths.of(workdir))
-
-
 class Sweep:
     """The runs of an experiment on their way."""
 
     def __init__(
         self,
         settings: ConfigDict,
-        workdir: str,
+        folder: epath.Path,
         runs: list[Run],
         metrics: tuple[str, ...],
         launcher: Launcher,
     ) -> None:
-        self.settings, self.folder, self.runs = settings, paths.of(workdir), runs
+        self.settings, self.folder, self.runs = settings, folder, runs
         self.metrics, self.launcher = metrics, launcher
         self._told: dict[str, str] = {}
         self._drawn: list[Result] = []
