@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from functools import partial
 
 import pytest
 from etils import epath
 
 from genlab.workdir import lock
+from tests import launcher
 from tests.sweeps import Sweep, until, with_two_devices
+from tests.test_stops import assert_stopped, stop_at
 
 pytestmark = pytest.mark.cluster
 
@@ -38,6 +41,14 @@ def test_a_controller_that_is_stopped_stops_its_runs(tmp_path):
     undisturbed = Sweep(f"2-{SLOW}", tmp_path / "undisturbed")
     assert undisturbed.end().returncode == 0
     assert undisturbed.lines() == local.lines() and len(local.lines()) == 4
+
+
+def test_a_sweep_that_is_stopped_in_an_evaluation_goes_on_there(tmp_path):
+    sweep = Sweep("1-20", tmp_path / "sweep")
+    first = partial(stop_at, "genlab.modes.evaluate:evaluate_run", signal.SIGTERM)
+    assert_stopped(launcher.start(*sweep.command, first=first), "SIGTERM")
+    assert sweep.saved(0) == 20 and not list(sweep.folder.rglob("*lock"))
+    assert sweep.end().returncode == 0 and sweep.starts(0) == 1
 
 
 def test_a_second_controller_watches_and_takes_over(tmp_path):

@@ -13,9 +13,10 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 from genlab.errors import Preempted
-from genlab.hosts import board
+from genlab.hosts import board, stops
 from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -24,25 +25,49 @@ WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python e
 COORDINATOR = 0  # the process whose loss aborts the others
 
 
-def supervise(workdir: str) -> None:
-    """Returns in the child; the parent stays here and exits as the child did."""
+def supervise(workdir: str, at_75: Callable[[], None]) -> None:
+    """Returns in the child; the parent stays here and exits as the child did.
+
+    Args:
+      at_75: called by the parent before it ends with that exit code.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     ours, theirs = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # none is lost between two handlers
     child = os.fork()
     if not child:
         _die_with_parent()
+        os.setpgid(0, 0)  # Ctrl-C comes to it once, through its parent
         os.dup2(theirs, 2)
         os.close(ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         return
     os.close(theirs)
     for number in FORWARDED:
-        signal.signal(number, lambda number, _: os.kill(child, number))
+        signal.signal(number, lambda number, _: _forward(number, child))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     words = threading.Thread(target=_pass_on, args=(ours,))
     words.start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for number in FORWARDED:
+        signal.signal(number, signal.SIG_IGN)
     words.join(5.0)
-    os._exit(_verdict(code, workdir))
+    code = _verdict(code, workdir)
+    try:
+        if code == Preempted.exit_code:
+            at_75()
+    finally:
+        os._exit(code)
+
+
+def _forward(number: int, child: int) -> None:
+    """SIGTERM is JAX's in the child, and answered by the loop alone: elsewhere another takes its
+    place, which `stops` answers."""
+    if not board.saves() and number in stops.NUMBERS:
+        board.note_signal(number)
+        number = signal.SIGUSR1
+    os.kill(child, number)
 
 
 def _die_with_parent() -> None:
