@@ -32,16 +32,16 @@ from genlab.hosts import compilation_cache, join, place, slurm, stops, superviso
 from genlab.launchers import choose as launchers
 from genlab.modes import benchmark, compare, compress, evaluate, judge, plan, sample, summary
 from genlab.planning import programs, topologies
-from genlab.sweeps import points, sweep
+from genlab.sweeps import sweep
 from genlab.training import loop as train
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
     cli.choice("launcher", FLAGS.launcher, launchers.NAMES)
-    add_to, metrics = cli.load_sweep(FLAGS.config_file)
+    source, metrics = cli.load_sweep(FLAGS.config_file, config, workdir)
     launcher = functools.partial(launchers.choose, FLAGS.launcher)
-    sweep.sweep(config, workdir, points.points(add_to), metrics, launcher)
+    sweep.sweep(config, workdir, source, metrics, launcher)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:

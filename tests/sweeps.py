@@ -17,6 +17,7 @@ from genlab import config as configs
 from genlab.launchers import choose as launchers
 from genlab.sweeps import sweep
 from genlab.sweeps.points import Point
+from genlab.sweeps.source import Listed, Source
 from tests import launcher
 from tests.conftest import tiny_config
 
@@ -54,7 +55,14 @@ def experiment(**settings: Any) -> ConfigDict:
 
 def swept(config: ConfigDict, workdir: str, found: list[Point], metrics: tuple[str, ...]) -> None:
     """`--mode=sweep` on this machine, in this process."""
-    sweep.sweep(config, workdir, found, metrics, functools.partial(launchers.choose, "local"))
+    swept_from(Listed(found), config, workdir, metrics)
+
+
+def swept_from(
+    source: Source, config: ConfigDict, workdir: str, metrics: tuple[str, ...] = ()
+) -> None:
+    configs.admit_sweep(config)
+    sweep.sweep(config, workdir, source, metrics, functools.partial(launchers.choose, "local"))
 
 
 class Sweep:

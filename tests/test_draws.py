@@ -7,7 +7,7 @@ import pytest
 from genlab import cli
 from genlab import config as configs
 from genlab.errors import UserError
-from genlab.sweeps import draws, points
+from genlab.sweeps import draws
 from genlab.sweeps.points import name
 
 SETTINGS = {
@@ -48,7 +48,9 @@ def test_a_sweep_takes_the_argument_of_its_file(tmp_path):
     )
     for given, count in (("", 2), (":3", 3), (":smoke", 2), (":3,smoke", 3)):
         configs.load(f"{file}{given}")
-        assert len(points.points(cli.load_sweep(f"{file}{given}")[0])) == count
+        assert (
+            len(cli.load_sweep(f"{file}{given}", configs.load(str(file)), "")[0].points()) == count
+        )
     file.write_text("from configs.digits_pixelcnn import get_config\ndef sweep(add): add({})\n")
     with pytest.raises(UserError, match="config argument '3' is unknown"):
         configs.load(f"{file}:3")

@@ -76,8 +76,9 @@ def test_a_sweep_of_two_processes_equals_that_of_one_with_two_devices(tmp_path):
 def test_a_run_that_halving_lets_go_on_is_the_run_that_it_would_have_been(tmp_path):
     halved, whole = (Sweep("3-40", tmp_path / name) for name in ("halved", "whole"))
     flags = ("--config.sweep.halve_from=10", "--config.sweep.metric=nll")
-    ended = halved.end(*flags)
+    schedule = "--config.optim.decay_steps=40"
+    ended = halved.end(*flags, schedule)
     assert ended.returncode == 0 and "1 of 3 done, 2 stopped" in ended.stdout
-    assert whole.end().returncode == 0
+    assert whole.end(schedule).returncode == 0
     evaluated = {name: text for name, text in halved.lines().items() if name.endswith("eval.jsonl")}
     assert len(evaluated) == 1 and evaluated.items() <= whole.lines().items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, hint
+from genlab.errors import UserError
 from genlab.sweeps import books
 from genlab.sweeps.points import Run, up_to
 from genlab.workdir import configs as run_configs
@@ -94,13 +94,7 @@ def _halves(runs: list[Run], settings: ConfigDict) -> tuple[list[Run], list[tupl
 
 
 def _score(run: Run, settings: ConfigDict) -> float:
-    line = books.numbers(books.rung(run, run.steps) or {})
-    if settings.metric not in line:
-        known = [name for name in line if name != "epoch"]
-        raise UserError(
-            f"sweep.metric: {run.name} has no {settings.metric!r}.{hint(settings.metric, known)}"
-        )
-    return line[settings.metric]
+    return books.metric(run, books.rung(run, run.steps) or {}, settings.metric)
 
 
 def _rank(score: float, mode: str) -> float:

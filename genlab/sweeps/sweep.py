@@ -16,16 +16,15 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
 from genlab.sweeps import books, halving, pictures, points, states, table
 from genlab.sweeps.launcher import Launcher
-from genlab.sweeps.points import Point, Run
+from genlab.sweeps.points import Run
+from genlab.sweeps.source import Source
 from genlab.sweeps.states import Standing
 from genlab.sweeps.table import Result
 from genlab.sweeps.work import work
-from genlab.workdir import configs as run_configs
 from genlab.workdir import lock, paths
 
 AT_WORK = ("running", "queued")
@@ -35,7 +34,7 @@ POLL = 5.0  # seconds between two looks
 def sweep(
     config: ConfigDict,
     workdir: str,
-    found: list[Point],
+    source: Source,
     metrics: tuple[str, ...],
     launcher: Callable[[ConfigDict, epath.Path], Launcher],
 ) -> None:
@@ -46,17 +45,22 @@ def sweep(
 
     Raises: RunStopped when runs have failed, Preempted (exit code 75) when some are unfinished.
     """
-    if configs.SWEEP not in config:
-        config = run_configs.copy(config)
-        configs.admit_sweep(config)
-    runs = points.prepared(config, workdir, found)
-    halving.check(runs, config.sweep)
-    if config.sweep.only:
-        _alone(runs, config.sweep)
-        return
     folder = paths.of(workdir)
+    if config.sweep.only:
+        _alone(_prepared(config, folder, source), config.sweep)
+        return
+    if not source.points():
+        watchdog.on_first(lambda: source.more([]))
+    runs = _prepared(config, folder, source)
     paths.make_folder(folder)
-    Sweep(config.sweep, folder, runs, metrics, launcher(config.sweep, folder)).run()
+    Sweep(config, folder, runs, source, metrics, launcher(config.sweep, folder)).run()
+
+
+def _prepared(config: ConfigDict, folder: epath.Path, source: Source) -> list[Run]:
+    """The runs of the points that are known by now."""
+    runs = points.prepared(config, folder, source.points())
+    halving.check(runs, config.sweep)
+    return runs
 
 
 def _alone(runs: Sequence[Run], settings: ConfigDict) -> None:
@@ -77,13 +81,15 @@ class Sweep:
 
     def __init__(
         self,
-        settings: ConfigDict,
+        config: ConfigDict,
         folder: epath.Path,
         runs: list[Run],
+        source: Source,
         metrics: tuple[str, ...],
         launcher: Launcher,
     ) -> None:
-        self.settings, self.folder, self.runs = settings, folder, runs
+        self.config, self.settings, self.folder = config, config.sweep, folder
+        self.runs, self.source = runs, source
         self.metrics, self.launcher = metrics, launcher
         self._told: dict[str, str] = {}
         self._drawn: list[Result] = []
@@ -118,7 +124,9 @@ class Sweep:
         while True:
             todo, others = watchdog.from_first(functools.partial(self._plan, tried))
             if not todo and not others:
-                return
+                if not self._more():
+                    return
+                continue
             if todo:
                 tried += todo
                 known = {run.name: run for run in self.runs}
@@ -127,6 +135,13 @@ class Sweep:
             if not self.settings.wait:
                 return
             watchdog.on_first(self._wait)
+
+    def _more(self) -> bool:
+        """Whether there are further runs, now that all have ended."""
+        if not watchdog.from_first(lambda: self.source.more(self.runs)):
+            return False
+        self.runs = _prepared(self.config, self.folder, self.source)
+        return True
 
     def _tell_together(self) -> None:
         watchdog.on_first(self._tell)
