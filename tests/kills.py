@@ -3,7 +3,7 @@
     python -m tests.kills [--kills=100] [--seed=0] [--longest=15] [--folder=...]
 
 Each start is left alone for a random time, in which its processes meet, restore, compile, train and
-save; then one or both of them (the process that users see, or the one below it, which trains) get
+save: half of the times from its beginning, half from its first checkpoint. Then one or both of them (the process that users see, or the one below it, which trains) get
 SIGKILL or SIGTERM. One that is left must end by itself. At last the run goes on to a step a little
 further, and must have the lines and the parameters of a run of one process with two devices that
 nobody disturbed.
@@ -59,10 +59,15 @@ def saved(workdir: Path) -> int:
     return max((int(p.name) for p in found if p.name.isdigit()), default=0)
 
 
-def disturb(pair: list[launcher.Launch], draw: random.Random, longest: float) -> str:
+def disturb(pair: list[launcher.Launch], workdir: Path, draw: random.Random, longest: float) -> str:
     """Kills one or both after a random time; what was done."""
     victims = draw.choice([(0,), (1,), (0, 1)])
     number = draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+    before = saved(workdir)
+    if draw.random() < 0.5:
+        while saved(workdir) == before and all(found.process.is_alive() for found in pair):
+            time.sleep(0.05)
+        longest /= 4
     time.sleep(draw.uniform(0, longest))
     below = draw.random() < 0.3
     for victim in victims:
@@ -112,7 +117,7 @@ def main() -> None:
     slowest = 0.0
     for number in range(given.kills):
         before, pair = saved(folder / "run"), start(folder / "run", ENDLESS)
-        what = disturb(pair, draw, given.longest)
+        what = disturb(pair, folder / "run", draw, given.longest)
         codes, seconds = ends(pair)
         check_ends(pair, codes)
         now = saved(folder / "run")
