@@ -3,10 +3,10 @@
     python -m tests.kills [--kills=100] [--seed=0] [--longest=15] [--folder=...]
 
 Each start is left alone for a random time, in which its processes meet, restore, compile, train and
-save: half of the times from its beginning, half from its first checkpoint. Then one or both of them (the process that users see, or the one below it, which trains) get
-SIGKILL or SIGTERM. One that is left must end by itself. At last the run goes on to a step a little
-further, and must have the lines and the parameters of a run of one process with two devices that
-nobody disturbed.
+save: half of the times from its beginning, half from its first checkpoint. Then one or both of them
+(the process that users see, or the one below it, which trains) get SIGKILL or SIGTERM. One that is
+left must end by itself. At last the run goes on to a step a little further, and must have the lines
+and the parameters of a run of one process with two devices that nobody disturbed.
 """
 
 from __future__ import annotations
