@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-HANG = 1200.0  # seconds: ends what would never end; no test waits for it
+HANG = 3600.0  # seconds: ends what would never end; no test waits for it
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["tests.launcher", "launch", "sklearn.datasets", "matplotlib.figure", "scipy.stats"]

@@ -21,6 +21,7 @@ from genlab.sweeps.source import Listed, Source
 from tests import launcher
 from tests.conftest import tiny_config
 
+PATIENCE = 3600.0  # seconds: ends what would never come; no test waits for it
 EXPERIMENT = """
 from configs import digits_pixelcnn
 
@@ -134,7 +135,7 @@ class Sweep:
 
 def until(holds: Callable[[], object]) -> None:
     """Waits; what it waits for must come."""
-    stop = time.monotonic() + 600
+    stop = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < stop
         time.sleep(0.2)
