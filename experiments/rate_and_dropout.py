@@ -4,7 +4,6 @@ pip install "genlab[optuna]"
 python launch.py --config=experiments/rate_and_dropout.py --workdir=runs/rate --mode=sweep
 
 The network of `digits_pixelcnn`; the search looks at the NLL of the validation split.
-`experiments/README.md` has the result.
 """
 
 from typing import Any

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from genlab.errors import UserError
 from tests import launcher
 from tests.conftest import ROOT
 
@@ -59,6 +60,24 @@ def test_a_run_that_is_stopped_before_its_first_step(tmp_path, place, name):
     first = partial(stop_at, place, signal.Signals[name])
     assert_stopped(launcher.start(CONFIG, f"--workdir={workdir}", first=first), name)
     assert not list(workdir.glob("*lock")) and not list(workdir.glob("checkpoints/[0-9]*"))
+
+
+def fork_at_the_data() -> None:
+    """Where data is loaded the process forks a worker and terminates it."""
+
+    def load(*_):
+        if not (worker := os.fork()):
+            signal.pause()
+        os.kill(worker, signal.SIGTERM)
+        ended = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+        raise UserError(f"the worker's exit code is {ended}")
+
+    pkgutil.resolve_name("genlab.data").load = load
+
+
+def test_a_worker_that_is_terminated_does_not_end_who_forked_it(tmp_path):
+    ended = launcher.launch(CONFIG, f"--workdir={tmp_path / 'run'}", first=fork_at_the_data)
+    assert ended.returncode == 2 and "the worker's exit code is -15" in ended.stderr
 
 
 def test_a_signal_while_modules_are_imported_waits_for_them(tmp_path):

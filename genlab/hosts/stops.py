@@ -7,6 +7,7 @@ signals meanwhile (`training/signals.py`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,9 +34,19 @@ def heed(earlier: Sequence[int] = (), at_end: Callable[[], None] = lambda: None)
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
     for number in NUMBERS:
         signal.signal(number, _nothing)
+    os.register_at_fork(after_in_child=_forget)
     threading.Thread(target=_watch, args=(ours, at_end), daemon=True).start()
     for past in earlier:
         signal.raise_signal(past)
+
+
+def _forget() -> None:
+    """In a worker that this process has forked: what it gets is not meant for this process."""
+    with contextlib.suppress(ValueError):  # forked by a thread
+        signal.set_wakeup_fd(-1)
+        for number in NUMBERS:
+            if signal.getsignal(number) is _nothing:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def ignore() -> None:

@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from genlab.errors import UserError
 from genlab.sweeps import books
 from genlab.sweeps.points import Point, Run, name
-from genlab.workdir import lines, paths
+from genlab.workdir import lines, lock, paths
 
 TRIALS = "trials.jsonl"
 Asked = dict[str, Any]  # a line of it: {"trial", "point", "params", "distributions"}
@@ -48,20 +48,28 @@ class Search:
         return list({name(x["point"]): x["point"] for x in self._asked()}.values())
 
     def more(self, runs: Sequence[Run]) -> bool:
-        """Asks for rounds of trials, each written at once, until a point is new or all are made."""
-        settings, asked = self.config.sweep, self._asked()
-        _check(settings)
+        """Asks for a round of trials; for another while there is no new point among them."""
+        _check(self.config.sweep)
+        if any(not books.done(run) and not books.failure(run) for run in runs):
+            return False  # first they are to end
         paths.make_folder(self.folder)
-        known = {name(x["point"]) for x in asked}
-        values = {run.name: _value(run, settings.metric) for run in runs}
-        while len(asked) < settings.trials:
-            for _ in range(min(settings.trials_at_once, settings.trials - len(asked))):
-                asked.append(self._ask(asked, values))
-            text = "".join(json.dumps(x) + "\n" for x in asked)
-            lines.write_atomically(self.folder / TRIALS, text)
-            if any(name(x["point"]) not in known for x in asked):
-                return True
-        return False
+        values = {run.name: _value(run, self.config.sweep.metric) for run in runs}
+        with lock.briefly(self.folder / TRIALS):  # of two who ask, the second finds the answer
+            asked = self._asked()
+            while all(name(x["point"]) in values for x in asked):
+                if len(asked) >= self.config.sweep.trials:
+                    return False
+                asked = self._round(asked, values)
+        return True
+
+    def _round(self, asked: list[Asked], values: dict[str, float | None]) -> list[Asked]:
+        """Those before and a round of others, written at once: a kill leaves no part of it."""
+        settings, asked = self.config.sweep, list(asked)
+        for _ in range(min(settings.trials_at_once, settings.trials - len(asked))):
+            asked.append(self._ask(asked, values))
+        text = "".join(json.dumps(x) + "\n" for x in asked)
+        lines.write_atomically(self.folder / TRIALS, text)
+        return asked
 
     def _asked(self) -> list[Asked]:
         found = lines.read_lines(self.folder / TRIALS)
@@ -99,7 +107,7 @@ def _told(past: Asked, values: dict[str, float | None]) -> Any:
 
 def _value(run: Run, metric: str) -> float | None:
     """The metric of the validation split at the run's end; None of one that failed."""
-    if books.failure(run) or not books.done(run):
+    if not books.done(run):
         return None
     value = books.metric(run, books.validation(run), metric)
     return value if math.isfinite(value) else None
