@@ -34,19 +34,29 @@ def heed(earlier: Sequence[int] = (), at_end: Callable[[], None] = lambda: None)
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
     for number in NUMBERS:
         signal.signal(number, _nothing)
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_wait, after_in_parent=_let, after_in_child=_forget)
     threading.Thread(target=_watch, args=(ours, at_end), daemon=True).start()
     for past in earlier:
         signal.raise_signal(past)
 
 
+def _wait() -> None:
+    """While this process forks a worker, which has its handlers for a moment."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+
+
+def _let() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
+
+
 def _forget() -> None:
-    """In a worker that this process has forked: what it gets is not meant for this process."""
+    """In the worker: what it gets is not meant for this process."""
     with contextlib.suppress(ValueError):  # forked by a thread
         signal.set_wakeup_fd(-1)
         for number in NUMBERS:
             if signal.getsignal(number) is _nothing:
                 signal.signal(number, signal.SIG_DFL)
+    _let()
 
 
 def ignore() -> None:
