@@ -19,6 +19,7 @@ from genlab.errors import Preempted, UserError
 from genlab.hosts import board, supervisor
 
 POLL = 1.0  # seconds
+A_DAY = 86_400.0  # seconds
 GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
 FAILED, HEARD = "genlab/failed", "genlab/heard/"
 _TURNS = itertools.count()  # the same on all processes, which go the same way
@@ -46,7 +47,7 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     try:
         yield
     except Preempted as error:  # all of them stop at one step
-        _leave_together(lost_timeout, error.exit_code)
+        _leave_together(A_DAY, error.exit_code)
         raise
     except KeyboardInterrupt:
         _leave_together(lost_timeout, 128 + signal.SIGINT)
@@ -56,7 +57,7 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     except Exception:  # a collective that another has left: the watchdog will know
         time.sleep(lost_timeout)
         raise
-    _leave_together(lost_timeout, 0)
+    _leave_together(A_DAY, 0)
 
 
 def _fail(text: str, code: int) -> NoReturn:
@@ -90,7 +91,11 @@ def _hear(store: Any) -> None:
 
 
 def _leave_together(timeout: float, code: int) -> None:
-    """The store lives in process 0, which must be the last to leave."""
+    """The store lives in process 0, which must be the last to leave.
+
+    Process 0 may have figures to draw while the others wait, so they wait long: if it is lost, the
+    watchdog ends them.
+    """
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
     board.finish(code)
