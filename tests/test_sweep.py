@@ -83,6 +83,14 @@ def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_pa
         points.configured(own, {"config": "mnist_gam"})
 
 
+def test_runs_of_different_lengths_are_each_trained_to_their_own_end(tmp_path, counted):
+    runs = [{"train.steps": steps} for steps in (6, 9, 3)]
+    swept(experiment(), str(tmp_path), runs, ())
+    assert counted == [(f"train.steps={steps}", steps) for steps in (6, 9, 3)]
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert [row["train.steps"] for row in rows] == ["6", "9", "3"]
+
+
 def test_a_finished_run_is_not_repeated(tmp_path, counted):
     swept(experiment(), str(tmp_path), RUNS[:3], ())
     swept(experiment(), str(tmp_path), RUNS, ())

@@ -34,13 +34,13 @@ def get_config():
 
 def sweep(add):
     for seed in range(7):
-        steps = {steps} if seed == LONG else 600
+        steps = {steps} if seed == LONG else 200
         add({{"seed": seed, "train.steps": steps, "train.init_from": ""}})
-    add({{"seed": 0, "train.steps": 600, "train.init_from": "/nowhere"}})
+    add({{"seed": 0, "train.steps": 200, "train.init_from": "/nowhere"}})
 """
 LIMITS = (
     "--config.sweep.slurm.parallelism=2",
-    "--config.sweep.slurm.minutes=2",
+    "--config.sweep.slurm.minutes=3",
     "--config.sweep.slurm.save_seconds=60",
 )
 BEGAN = time.monotonic()
@@ -64,7 +64,7 @@ class Eight(Sweep):
 def main() -> None:
     root = Path(sys.argv[1] if sys.argv[1:] else tempfile.mkdtemp(prefix="eight-"))
     root.mkdir(exist_ok=True)
-    slurm, local = Eight(root / "slurm", 6_000), Eight(root / "local", 6_000)
+    slurm, local = Eight(root / "slurm", 1_500), Eight(root / "local", 1_500)
     controller = slurm.start("--launcher=slurm", *LIMITS)
     until(lambda: len(slurm.jobs()) == 8)
     controller.process.kill()
