@@ -39,7 +39,7 @@ def sweep(add):
     add({{"seed": 0, "train.steps": 200, "train.init_from": "/nowhere"}})
 """
 LIMITS = (
-    "--config.sweep.slurm.parallelism=2",
+    "--config.sweep.slurm.cpus=2",  # of the four that the node claims: two runs at a time
     "--config.sweep.slurm.minutes=3",
     "--config.sweep.slurm.save_seconds=60",
 )
@@ -55,6 +55,11 @@ class Eight(Sweep):
         file.write_text(SMOKE.format(steps=steps))
         self.command = (f"--config={file}", f"--workdir={folder}", "--mode=sweep")
 
+    def training(self) -> list[int]:
+        """Seeds of the runs that are amid their steps."""
+        going = [seed for seed in range(2, 7) if 0 < self.saved(seed) < 200]
+        return [seed for seed in going if state(self.job(seed)) == "RUNNING"]
+
     def show(self, moment: str) -> None:
         """The table as it is now; what is lost is submitted."""
         told = self.end("--launcher=slurm", *LIMITS, "--config.sweep.wait=False").stdout
@@ -64,7 +69,7 @@ class Eight(Sweep):
 def main() -> None:
     root = Path(sys.argv[1] if sys.argv[1:] else tempfile.mkdtemp(prefix="eight-"))
     root.mkdir(exist_ok=True)
-    slurm, local = Eight(root / "slurm", 1_500), Eight(root / "local", 1_500)
+    slurm, local = Eight(root / "slurm", 4_000), Eight(root / "local", 4_000)
     controller = slurm.start("--launcher=slurm", *LIMITS)
     until(lambda: len(slurm.jobs()) == 8)
     controller.process.kill()
@@ -76,9 +81,10 @@ def main() -> None:
     slurm.show("seed 0 cancelled, and submitted again")
     until(lambda: "timed-out" in slurm.log(1) and "Requeued job" in slurm.log(1))
     slurm.show("seed 1 met its time limit, and is back in the queue")
-    until(lambda: any(slurm.saved(seed) for seed in range(2, 7)))
-    (chosen, *_) = [seed for seed in range(2, 7) if slurm.saved(seed)]
+    until(lambda: slurm.training())
+    chosen = slurm.training()[0]
     scancel("--signal=TERM", "--full", slurm.job(chosen))
+    until(lambda: "preempted" in slurm.events(chosen))
     slurm.show(f"seed {chosen} preempted")
     ended = slurm.on_slurm(*LIMITS)
     print(f"\n## the end, exit code {ended.returncode}\n{ended.stdout}{ended.stderr}", flush=True)
