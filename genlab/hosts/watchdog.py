@@ -55,7 +55,7 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     except UserError as error:
         _fail(str(error), error.exit_code)
     except Exception:  # a collective that another has left: the watchdog will know
-        time.sleep(lost_timeout)
+        time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
         raise
     _leave_together(A_DAY, 0)
 
