@@ -78,7 +78,7 @@ def main() -> None:
     until(lambda: state(first) == "CANCELLED")
     slurm.show("seed 0 cancelled, and submitted again")
     until(lambda: slurm.trains(2))
-    scancel("--signal=TERM", "--full", slurm.job(2))
+    scancel("--signal=TERM", slurm.job(2))
     until(lambda: "preempted" in slurm.events(2))
     slurm.show("seed 2 preempted")
     until(lambda: "timed-out" in slurm.log(1) and "Requeued job" in slurm.log(1))
