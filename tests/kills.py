@@ -94,7 +94,7 @@ def check_ends(pair: list[launcher.Launch], codes: list[int]) -> None:
         told = found.stderr
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
         alone = code == 2 and "did not come in time (--join_timeout)" in told
-        assert (killed or alone or code == 75) and "Traceback" not in told, (code, told)
+        assert (killed or alone or code == 75) and "Traceback" not in told, (codes, told)
     told = " ".join(found.stderr for found in pair)
     assert 75 not in codes or "the same command " in told, (
         told

@@ -47,13 +47,14 @@ def supervise(workdir: str, at_75: Callable[[], None]) -> None:
     for number in FORWARDED:
         signal.signal(number, lambda number, _: _forward(number, child))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-    words = threading.Thread(target=_pass_on, args=(ours,))
+    gave_up = threading.Event()
+    words = threading.Thread(target=_pass_on, args=(ours, gave_up))
     words.start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)
     words.join(5.0)
-    code = _verdict(code, workdir)
+    code = _verdict(code, gave_up.is_set(), workdir)
     try:
         if code == Preempted.exit_code:
             at_75()
@@ -79,20 +80,20 @@ def _die_with_parent() -> None:
         return  # not Linux
 
 
-def _pass_on(file: int) -> None:
+def _pass_on(file: int, gave_up: threading.Event) -> None:
     """Writes what the child says, but not what C++ says when it gives up."""
-    wall = False
     with os.fdopen(file, errors="replace") as words:
         for line in words:
-            wall = wall or bool(WALL.match(line))
-            if not wall and not FROM_CPP.match(line):
+            if WALL.match(line):
+                gave_up.set()
+            if not gave_up.is_set() and not FROM_CPP.match(line):
                 sys.stderr.write(line)
                 sys.stderr.flush()
 
 
-def _verdict(code: int, workdir: str) -> int:
-    """The exit code for the child's; tells of a child that was aborted."""
-    if code != -signal.SIGABRT:
+def _verdict(code: int, gave_up: bool, workdir: str) -> int:
+    """The exit code for the child's; tells of one that C++ ended, by an abort or by exit code 1."""
+    if code != -signal.SIGABRT and not (code == 1 and gave_up):
         return code if code >= 0 else 128 - code
     meant = board.code()
     if meant is not None:  # C++ was torn down after all work was done
