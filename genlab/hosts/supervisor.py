@@ -103,14 +103,14 @@ def _verdict(code: int, gave_up: bool, workdir: str) -> int:
 
 
 def lost(processes: list[int], workdir: str) -> str:
-    """What is said of lost processes."""
-    names = ", ".join(map(str, processes))
+    """What is said of lost processes; of one that is not known by its number, for none."""
+    names = f"process {', '.join(map(str, processes))}" if processes else "another process"
     try:
         newest = max(paths.checkpoints(workdir), default=None)
     except Exception:  # a store that does not answer now
         newest = None
     kept = "there is no checkpoint" if newest is None else f"the last checkpoint is step {newest}"
     return (
-        f"{workdir}: process {names} was lost at step {board.step()}; {kept}; the same command"
+        f"{workdir}: {names} was lost at step {board.step()}; {kept}; the same command"
         f" resumes: {runs.command()}"
     )

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ from genlab.hosts import board, supervisor
 POLL = 1.0  # seconds
 A_DAY = 86_400.0  # seconds
 GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
+# What collectives say when the process at their other end is gone.
+PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
 FAILED, HEARD = "genlab/failed", "genlab/heard/"
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
@@ -54,8 +57,10 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
         raise
     except UserError as error:
         _fail(str(error), error.exit_code)
-    except Exception:  # a collective that another has left: the watchdog will know
+    except Exception as error:  # a collective that another has left: the watchdog will know
         time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
+        if PEER_IS_GONE.search(str(error)):
+            _lost([], workdir)
         raise
     _leave_together(A_DAY, 0)
 
