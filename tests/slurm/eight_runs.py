@@ -67,7 +67,7 @@ class Eight(Sweep):
 def main() -> None:
     root = Path(sys.argv[1] if sys.argv[1:] else tempfile.mkdtemp(prefix="eight-"))
     root.mkdir(exist_ok=True)
-    slurm, local = Eight(root / "slurm", 4_000), Eight(root / "local", 4_000)
+    slurm, local = Eight(root / "slurm", 12_000), Eight(root / "local", 12_000)
     controller = slurm.start("--launcher=slurm", *LIMITS)
     until(lambda: len(slurm.jobs()) == 8)
     controller.process.kill()
