@@ -13,37 +13,35 @@ python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mod
 
 from __future__ import annotations
 
+import functools
+import signal
 from collections.abc import Sequence
 
-import jax
+EARLY: list[int] = []  # signals that came while modules were imported, which takes seconds
+if __name__ == "__main__":
+    for own in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(own, lambda number, _: EARLY.append(number))
+
 from absl import app, flags
 from ml_collections import ConfigDict
 
 from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
-from genlab.hosts import compilation_cache, join, place, slurm, supervisor, watchdog
-from genlab.modes import (
-    benchmark,
-    compare,
-    compress,
-    evaluate,
-    judge,
-    plan,
-    sample,
-    summary,
-    sweep,
-)
+from genlab.hosts import compilation_cache, join, place, slurm, stops, supervisor, watchdog
+from genlab.launchers import choose as launchers
+from genlab.modes import benchmark, compare, compress, evaluate, judge, plan, sample, summary
 from genlab.planning import programs, topologies
-from genlab.sweeps import points
+from genlab.sweeps import sweep
 from genlab.training import loop as train
 
 
 def run_sweep(config: ConfigDict, workdir: str) -> None:
     """All runs of the experiment that --config names."""
-    cli.choice("launcher", FLAGS.launcher, sweep.LAUNCHERS)
-    add_to, metrics = cli.load_sweep(FLAGS.config_file)
-    sweep.sweep(config, workdir, points.points(add_to), metrics, FLAGS.launcher)
+    cli.choice("launcher", FLAGS.launcher, launchers.NAMES)
+    source, metrics = cli.load_sweep(FLAGS.config_file, config, workdir)
+    launcher = functools.partial(launchers.choose, FLAGS.launcher)
+    sweep.sweep(config, workdir, source, metrics, launcher)
 
 
 def run_eval(config: ConfigDict, workdir: str) -> None:
@@ -133,12 +131,20 @@ flags.DEFINE_string("launcher", "local", "Who starts a sweep's runs: local or sl
 flags.DEFINE_bool("requeue", False, "After a preemption, puts its Slurm job back into the queue.")
 
 
+def _requeue() -> None:
+    """If --requeue says so, puts the Slurm job back into the queue: once for all of its tasks."""
+    if FLAGS.requeue and slurm.task() == 0:
+        cli.in_one_line(slurm.requeue)
+
+
 def _join() -> None:
     """Makes this process one of several, if the flags say so."""
     own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if own is None:
+        stops.heed(EARLY, _requeue)
         return
-    supervisor.supervise(FLAGS.workdir)
+    supervisor.supervise(FLAGS.workdir, _requeue)
+    stops.heed(EARLY)
     wanted = join.wish(FLAGS.config, FLAGS.workdir, FLAGS.mode)
     join.join(own, wanted, FLAGS.join_timeout, FLAGS.lost_timeout)
 
@@ -151,20 +157,21 @@ def main(_: Sequence[str]) -> None:
         if FLAGS.mode in NEED_A_WORKDIR and not FLAGS.workdir:
             raise UserError(f"--mode={FLAGS.mode} needs --workdir.")
         cli.trained(FLAGS.mode, FLAGS.workdir, OF_A_PRETRAINED, OF_A_MIXTURE)
-        parallel.keep_freed_memory()
-        compilation_cache.start(FLAGS.compilation_cache)
         if FLAGS.requeue:
             slurm.check_requeue()
         _join()
-        try:
-            with watchdog.watched(FLAGS.workdir, FLAGS.lost_timeout):
-                MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
-        except Preempted:
-            if FLAGS.requeue and jax.process_index() == 0:
-                slurm.requeue()
-            raise
+        parallel.keep_freed_memory()
+        compilation_cache.start(FLAGS.compilation_cache)
+        with watchdog.watched(FLAGS.workdir, FLAGS.lost_timeout):
+            MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)
 
-    cli.in_one_line(act)
+    try:
+        cli.in_one_line(act)
+    except SystemExit as end:
+        if end.code == Preempted.exit_code and not FLAGS.coordinator:  # else its parent does
+            stops.ignore()  # those of Slurm's own requeue
+            _requeue()
+        raise
 
 
 if __name__ == "__main__":

@@ -15,8 +15,11 @@ from ml_collections import ConfigDict, config_flags
 from genlab import config as configs
 from genlab.errors import UserError, hint, log
 from genlab.judging import classifiers
+from genlab.sweeps import points
+from genlab.sweeps.search import Search
+from genlab.sweeps.source import Listed, Source
 from genlab.workdir import configs as run_configs
-from genlab.workdir import places
+from genlab.workdir import paths, places
 
 # A workdir that cannot be written to: not a bug, so not a traceback.
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -119,18 +122,20 @@ def _take(argv: list[str], name: str) -> tuple[str, list[str]]:
     return value, rest
 
 
-def load_sweep(file: str) -> tuple[Callable[..., None], tuple[str, ...]]:
-    """The `sweep(add)` of an experiment file `path.py:argument`, given the argument if it takes
-    one, and the metrics that the file wants to see."""
+def load_sweep(file: str, config: ConfigDict, workdir: str) -> tuple[Source, tuple[str, ...]]:
+    """Where the points of an experiment file `path.py:argument` come from: its `sweep(add)`, given
+    the argument if it takes one, or its `suggest(trial)`; and the metrics that it wants to see."""
     if not file:
         raise UserError("--mode=sweep needs --config=experiments/<question>.py.")
-    module = configs.module(file)
+    module, own = configs.module(file), configs.argument(file)
+    metrics = tuple(getattr(module, "METRICS", ()))
+    if hasattr(module, "suggest"):
+        return Search(module.suggest, config, paths.of(workdir)), metrics
     if not hasattr(module, "sweep"):
         raise UserError(f"--config={file}: it has no sweep(add); take one of experiments/.")
-    own, metrics = configs.argument(file), tuple(getattr(module, "METRICS", ()))
-    if configs.takes_argument(module.sweep) and own:
-        return (lambda add: module.sweep(add, own)), metrics
-    return module.sweep, metrics
+    takes = configs.takes_argument(module.sweep) and own
+    add_to = (lambda add: module.sweep(add, own)) if takes else module.sweep
+    return Listed(points.points(add_to)), metrics
 
 
 def _check_key(key: str, config: ConfigDict) -> None:

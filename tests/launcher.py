@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-HANG = 1200.0  # seconds: ends what would never end; no test waits for it
+HANG = 3600.0  # seconds: ends what would never end; no test waits for it
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["tests.launcher", "launch", "sklearn.datasets", "matplotlib.figure", "scipy.stats"]
@@ -79,6 +79,8 @@ def fork(act: str, *given: Any, environment: dict[str, str] | None = None) -> La
     assert not any(name.startswith("JAX_") for name in environment or ()), "read on import"
     folder = Path(tempfile.mkdtemp(prefix="launch-", dir=os.environ["GENLAB_TESTS"]))
     streams = folder / "stdout", folder / "stderr"
+    for stream in streams:
+        stream.touch()  # the process may be killed before it opens them
     process = CONTEXT.Process(
         target=_run, args=(dict(os.environ) | (environment or {}), streams, act, given)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -13,9 +14,14 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from genlab import config as configs
+from genlab.launchers import choose as launchers
+from genlab.sweeps import sweep
+from genlab.sweeps.points import Point
+from genlab.sweeps.source import Listed, Source
 from tests import launcher
 from tests.conftest import tiny_config
 
+PATIENCE = 3600.0  # seconds: ends what would never come; no test waits for it
 EXPERIMENT = """
 from configs import digits_pixelcnn
 
@@ -46,6 +52,18 @@ def experiment(**settings: Any) -> ConfigDict:
     configs.admit_sweep(config)
     config.sweep.update(**settings)
     return config
+
+
+def swept(config: ConfigDict, workdir: str, found: list[Point], metrics: tuple[str, ...]) -> None:
+    """`--mode=sweep` on this machine, in this process."""
+    swept_from(Listed(found), config, workdir, metrics)
+
+
+def swept_from(
+    source: Source, config: ConfigDict, workdir: str, metrics: tuple[str, ...] = ()
+) -> None:
+    configs.admit_sweep(config)
+    sweep.sweep(config, workdir, source, metrics, functools.partial(launchers.choose, "local"))
 
 
 class Sweep:
@@ -117,7 +135,7 @@ class Sweep:
 
 def until(holds: Callable[[], object]) -> None:
     """Waits; what it waits for must come."""
-    stop = time.monotonic() + 600
+    stop = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < stop
         time.sleep(0.2)

@@ -7,7 +7,7 @@ import pytest
 from genlab import cli
 from genlab import config as configs
 from genlab.errors import UserError
-from genlab.sweeps import draws, points
+from genlab.sweeps import draws
 from genlab.sweeps.points import name
 
 SETTINGS = {
@@ -47,8 +47,9 @@ def test_a_sweep_takes_the_argument_of_its_file(tmp_path):
         "def sweep(add, arg='2'):\n    for seed in range(int(arg)): add({'seed': seed})\n"
     )
     for given, count in (("", 2), (":3", 3), (":smoke", 2), (":3,smoke", 3)):
-        configs.load(f"{file}{given}")
-        assert len(points.points(cli.load_sweep(f"{file}{given}")[0])) == count
+        own = f"{file}{given}"
+        source, _ = cli.load_sweep(own, configs.load(own), "")
+        assert len(source.points()) == count
     file.write_text("from configs.digits_pixelcnn import get_config\ndef sweep(add): add({})\n")
     with pytest.raises(UserError, match="config argument '3' is unknown"):
         configs.load(f"{file}:3")

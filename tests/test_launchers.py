@@ -17,14 +17,15 @@ def test_what_slurm_is_told(monkeypatch):
     settings = experiment().sweep.slurm
     settings.update(gpus=2, cpus=8, memory_gb=1.5, partition="gpu", setup=("module load cuda",))
     settings.directives = ("--mail-type=END", "exclusive")
-    told = slurm.parameters(settings)
+    told = slurm.parameters(settings, 7)
+    assert told["array_parallelism"] == 7
     assert told["gpus_per_node"] == 2 and told["srun_args"] == ["--cpus-per-task=8"]
     assert told["mem"] == "1536M" and told["setup"] == ["module load cuda"]
     assert told["additional_parameters"] == {"mail-type": "END", "exclusive": True}
     assert "account" not in told and "qos" not in told
     settings.directives = ("mail type",)
     with pytest.raises(UserError, match="'mail type' is no option of sbatch"):
-        slurm.parameters(settings)
+        slurm.parameters(settings, 1)
 
 
 def test_a_job_is_the_command_that_was_given_for_one_run_alone(monkeypatch, tmp_path):

@@ -7,10 +7,10 @@ import pytest
 
 from genlab import restore
 from genlab.errors import UserError
-from genlab.modes import sweep
 from genlab.training import loop as train
 from genlab.training.progress import patience_over
 from genlab.workdir.lines import read_lines
+from tests.sweeps import swept
 
 
 def impatient(config, tmp_path, name: str, steps: int = 20):
@@ -62,7 +62,7 @@ def test_a_run_that_improves_goes_on_to_its_last_step(config, tmp_path):
 def test_a_sweep_takes_a_run_that_ended_early(config, tmp_path):
     config, folder = impatient(config, tmp_path, "sweep")
     for _ in range(2):  # the second start only reads
-        sweep.sweep(config, str(folder), [{"seed": 0}], ("nll",))
+        swept(config, str(folder), [{"seed": 0}], ("nll",))
     (line,) = read_lines(folder / "seed=0" / "eval.jsonl")
     assert line["step"] == 8
     text = (folder / "table.md").read_text()

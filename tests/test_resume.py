@@ -118,7 +118,10 @@ def test_a_requeue_asks_slurm_for_the_job_or_the_element_of_its_array(tmp_path):
     slurm.parent.mkdir()
     slurm.write_text(f"#!/bin/sh\necho $@ >> {asked}\n")
     slurm.chmod(0o755)
-    job = {"PATH": f"{slurm.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    queue = slurm.with_name("squeue")
+    queue.write_text("#!/bin/sh\necho $STATE\n")
+    queue.chmod(0o755)
+    job = {"STATE": "RUNNING", "PATH": f"{slurm.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
     array = job | {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}
     terminate = partial(at_the_save_of, 3, signal.SIGTERM, before=False)
     for environment, words in ((job, "requeue 7\n"), (array, "requeue 5_3\n")):
@@ -126,5 +129,9 @@ def test_a_requeue_asks_slurm_for_the_job_or_the_element_of_its_array(tmp_path):
         workdir = tmp_path / words.split()[1]
         stopped = start(workdir, "--requeue", first=terminate, **environment)
         assert stopped.wait() == 75 and asked.read_text() == words
+    asked.unlink()
+    cancelled = job | {"STATE": "COMPLETING"}
+    stopped = start(tmp_path / "cancelled", "--requeue", first=terminate, **cancelled)
+    assert stopped.wait() == 75 and not asked.exists()
     refused = start(tmp_path / "none", "--requeue", SLURM_JOB_ID="")
     assert refused.wait() == 2 and "this is no Slurm job" in refused.stderr

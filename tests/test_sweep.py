@@ -9,14 +9,13 @@ import pytest
 
 from genlab.errors import Preempted, RunStopped, UserError
 from genlab.modes import evaluate as modes
-from genlab.modes import sweep
 from genlab.pictures import figures
 from genlab.sweeps import books, pictures, points, table
 from genlab.sweeps.points import name
 from genlab.training import loop as train
 from genlab.workdir import lines as json_lines
 from genlab.workdir import lock
-from tests.sweeps import experiment
+from tests.sweeps import experiment, swept
 
 RUNS = [{"optim.learning_rate": rate, "seed": seed} for rate in (1e-3, 1e-2) for seed in (0, 1)]
 
@@ -51,7 +50,7 @@ def names(counted):
 
 
 def test_a_table_has_means_and_deviations_over_seeds(tmp_path, counted):
-    sweep.sweep(experiment(), str(tmp_path), RUNS, ())
+    swept(experiment(), str(tmp_path), RUNS, ())
     assert names(counted) == [name(point) for point in RUNS]
     text = (tmp_path / "table.md").read_text().splitlines()
     assert text[0] == "| optim.learning_rate | runs | nll |"
@@ -84,16 +83,24 @@ def test_a_point_may_name_its_config_and_keeps_what_the_command_line_says(tmp_pa
         points.configured(own, {"config": "mnist_gam"})
 
 
+def test_runs_of_different_lengths_are_each_trained_to_their_own_end(tmp_path, counted):
+    runs = [{"train.steps": steps} for steps in (6, 9, 3)]
+    swept(experiment(), str(tmp_path), runs, ())
+    assert counted == [(f"train.steps={steps}", steps) for steps in (6, 9, 3)]
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert [row["train.steps"] for row in rows] == ["6", "9", "3"]
+
+
 def test_a_finished_run_is_not_repeated(tmp_path, counted):
-    sweep.sweep(experiment(), str(tmp_path), RUNS[:3], ())
-    sweep.sweep(experiment(), str(tmp_path), RUNS, ())
+    swept(experiment(), str(tmp_path), RUNS[:3], ())
+    swept(experiment(), str(tmp_path), RUNS, ())
     assert names(counted) == [name(point) for point in RUNS]
 
 
 def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, counted):
     runs = [{"optim.learning_rate": rate} for rate in (0.5, 1e-3)]
     with pytest.raises(RunStopped, match="1 of 2 done, 1 failed"):
-        sweep.sweep(experiment(), str(tmp_path), runs, ("nll",))
+        swept(experiment(), str(tmp_path), runs, ("nll",))
     text = (tmp_path / "table.md").read_text()
     assert "| 0.5 | 0 | stopped |" in text and "| 0.001 | 1 | 0.1 |" in text
     assert "optim.learning_rate=0.5: nll is nan at step 3" in text
@@ -102,17 +109,17 @@ def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, counted):
 def test_the_real_thing_runs_and_goes_on(tmp_path, capsys):
     """One tiny run, trained and evaluated; a second start only reads."""
     runs = [{"seed": 0}]
-    sweep.sweep(experiment(), str(tmp_path), runs, ())
+    swept(experiment(), str(tmp_path), runs, ())
     first = capsys.readouterr().out
     assert (tmp_path / "figures" / "samples.png").exists()
     before = (tmp_path / "seed=0" / "eval.jsonl").read_text()
-    sweep.sweep(experiment(), str(tmp_path), runs, ())
+    swept(experiment(), str(tmp_path), runs, ())
     assert (tmp_path / "seed=0" / "eval.jsonl").read_text() == before
     assert first.endswith(capsys.readouterr().out) and "bits_per_dim" in first
     changed = experiment()
     changed.optim.learning_rate = 0.5
     with pytest.raises(UserError, match=r"optim\.learning_rate: 0\.001 -> 0\.5"):
-        sweep.sweep(changed, str(tmp_path), runs, ())
+        swept(changed, str(tmp_path), runs, ())
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,7 @@ def test_a_run_that_the_config_cannot_be_is_refused_before_any_starts(
     tmp_path, counted, point, told
 ):
     with pytest.raises(UserError, match=told):
-        sweep.sweep(experiment(), str(tmp_path), [{"model.features": 4}, point], ())
+        swept(experiment(), str(tmp_path), [{"model.features": 4}, point], ())
     assert counted == []
 
 
@@ -164,27 +171,27 @@ def test_a_mistake_in_a_run_is_on_disk_and_the_rest_runs(tmp_path, counted, caps
     runs = [{"optim.learning_rate": rate} for rate in (1e-3, 0.25, 1e-2)]
     for _ in range(2):
         with pytest.raises(RunStopped, match="2 of 3 done, 1 failed") as stopped:
-            sweep.sweep(experiment(), str(tmp_path), runs, ("nll",))
+            swept(experiment(), str(tmp_path), runs, ("nll",))
         shown = capsys.readouterr().out
         assert "failed     ValueError: a bug; log: " in shown and stopped.value.exit_code == 1
     assert names(counted) == [name(point) for point in runs]
     assert "Traceback" in (tmp_path / name(runs[1]) / books.TRACEBACK).read_text()
     with pytest.raises(RunStopped):
-        sweep.sweep(experiment(retry=True), str(tmp_path), runs, ("nll",))
+        swept(experiment(retry=True), str(tmp_path), runs, ("nll",))
     mended = experiment()
     mended.seed = 5
     with pytest.raises(RunStopped):
-        sweep.sweep(mended, str(tmp_path), runs, ("nll",))
+        swept(mended, str(tmp_path), runs, ("nll",))
     assert names(counted)[3:] == 2 * [name(runs[1])]
 
 
 def test_who_only_looks_starts_nothing_and_is_told_with_75(tmp_path, counted, capsys):
     with pytest.raises(Preempted, match="0 of 4 done, 4 to do"):
-        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+        swept(experiment(wait=False), str(tmp_path), RUNS, ())
     assert counted == [] and "| " not in capsys.readouterr().out
-    sweep.sweep(experiment(), str(tmp_path), RUNS[:2], ())
+    swept(experiment(), str(tmp_path), RUNS[:2], ())
     with pytest.raises(Preempted, match="2 of 4 done, 2 to do"):
-        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+        swept(experiment(wait=False), str(tmp_path), RUNS, ())
     assert "| 0.001 | 2 | 0.6 ± 0.71 |" in capsys.readouterr().out
 
 
@@ -192,18 +199,18 @@ def test_a_run_that_another_process_is_at_is_shown_and_not_run_twice(tmp_path, c
     held = tmp_path / name(RUNS[1])
     held.mkdir()
     with lock.held(held, "run.lock"), pytest.raises(Preempted, match="1 running"):
-        sweep.sweep(experiment(wait=False), str(tmp_path), RUNS, ())
+        swept(experiment(wait=False), str(tmp_path), RUNS, ())
     assert "running    step 0 of 6, process " in capsys.readouterr().out
     with lock.held(held, "run.lock"):
-        sweep.sweep(experiment(only=name(RUNS[1])), str(tmp_path), RUNS, ())
+        swept(experiment(only=name(RUNS[1])), str(tmp_path), RUNS, ())
     assert counted == []
 
 
 def test_one_run_alone_for_a_launcher(tmp_path, counted):
-    sweep.sweep(experiment(only=name(RUNS[2])), str(tmp_path), RUNS, ())
+    swept(experiment(only=name(RUNS[2])), str(tmp_path), RUNS, ())
     assert names(counted) == [name(RUNS[2])] and not (tmp_path / "table.md").exists()
     with pytest.raises(UserError, match=r"sweep\.only=seed=9: no such run"):
-        sweep.sweep(experiment(only="seed=9"), str(tmp_path), RUNS, ())
+        swept(experiment(only="seed=9"), str(tmp_path), RUNS, ())
 
 
 def test_halving_stops_the_worse_half_at_each_rung(tmp_path, counted, capsys):
@@ -211,7 +218,7 @@ def test_halving_stops_the_worse_half_at_each_rung(tmp_path, counted, capsys):
     config = experiment(halve_from=2, metric="nll")
     for _ in range(2):
         with pytest.raises(RunStopped, match="2 of 5 done, 1 failed, 2 stopped"):
-            sweep.sweep(config, str(tmp_path), runs, ("nll",))
+            swept(config, str(tmp_path), runs, ("nll",))
         shown = capsys.readouterr().out
         assert "stopped    at step 2: nll 0.04, number 4 of 5" in shown
         assert "stopped    at step 4: nll 0.03, number 3 of 3" in shown
@@ -233,5 +240,5 @@ def test_runs_that_cannot_grow_are_refused_in_one_line(tmp_path, counted, settin
     config = experiment(**settings)
     config.optim.update(**changes)
     with pytest.raises(UserError, match=told):
-        sweep.sweep(config, str(tmp_path), RUNS, ())
+        swept(config, str(tmp_path), RUNS, ())
     assert counted == []

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from functools import partial
 
 import pytest
 from etils import epath
 
 from genlab.workdir import lock
+from tests import launcher
 from tests.sweeps import Sweep, until, with_two_devices
+from tests.test_stops import assert_stopped, stop_at
 
 pytestmark = pytest.mark.cluster
 
@@ -38,6 +41,14 @@ def test_a_controller_that_is_stopped_stops_its_runs(tmp_path):
     undisturbed = Sweep(f"2-{SLOW}", tmp_path / "undisturbed")
     assert undisturbed.end().returncode == 0
     assert undisturbed.lines() == local.lines() and len(local.lines()) == 4
+
+
+def test_a_sweep_that_is_stopped_in_an_evaluation_goes_on_there(tmp_path):
+    sweep = Sweep("1-20", tmp_path / "sweep")
+    first = partial(stop_at, "genlab.modes.evaluate:evaluate_run", signal.SIGTERM)
+    assert_stopped(launcher.start(*sweep.command, first=first), "SIGTERM")
+    assert sweep.saved(0) == 20 and not list(sweep.folder.rglob("*lock"))
+    assert sweep.end().returncode == 0 and sweep.starts(0) == 1
 
 
 def test_a_second_controller_watches_and_takes_over(tmp_path):
@@ -65,8 +76,9 @@ def test_a_sweep_of_two_processes_equals_that_of_one_with_two_devices(tmp_path):
 def test_a_run_that_halving_lets_go_on_is_the_run_that_it_would_have_been(tmp_path):
     halved, whole = (Sweep("3-40", tmp_path / name) for name in ("halved", "whole"))
     flags = ("--config.sweep.halve_from=10", "--config.sweep.metric=nll")
-    ended = halved.end(*flags)
+    schedule = "--config.optim.decay_steps=40"
+    ended = halved.end(*flags, schedule)
     assert ended.returncode == 0 and "1 of 3 done, 2 stopped" in ended.stdout
-    assert whole.end().returncode == 0
+    assert whole.end(schedule).returncode == 0
     evaluated = {name: text for name, text in halved.lines().items() if name.endswith("eval.jsonl")}
     assert len(evaluated) == 1 and evaluated.items() <= whole.lines().items()

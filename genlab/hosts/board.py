@@ -5,28 +5,55 @@ from __future__ import annotations
 import mmap
 import struct
 
-_FORM = struct.Struct("qq")
-_SHARED = mmap.mmap(-1, _FORM.size)  # the supervisor and its child see the same
+_SLOT = struct.Struct("q")
+_STEP, _CODE, _SAVES, _SIGNAL = (_SLOT.size * i for i in range(4))
+_SHARED = mmap.mmap(-1, 4 * _SLOT.size)  # the supervisor and its child see the same
 _GOING_ON = -1
-_FORM.pack_into(_SHARED, 0, 0, _GOING_ON)
 
 
 def write(step: int) -> None:
     """Notes the step."""
-    _FORM.pack_into(_SHARED, 0, step, _GOING_ON)
+    _SLOT.pack_into(_SHARED, _STEP, step)
 
 
 def finish(code: int) -> None:
     """Notes that all work is done, and the exit code to come."""
-    _FORM.pack_into(_SHARED, 0, step(), code)
+    _SLOT.pack_into(_SHARED, _CODE, code)
+
+
+def note_saves(saves: bool) -> None:
+    """Notes whether this process answers a signal by saving."""
+    _SLOT.pack_into(_SHARED, _SAVES, saves)
+
+
+def note_signal(number: int) -> None:
+    """Notes the signal that the supervisor got, where it sends another."""
+    _SLOT.pack_into(_SHARED, _SIGNAL, number)
 
 
 def step() -> int:
     """The step that was noted last."""
-    return int(_FORM.unpack_from(_SHARED)[0])
+    return _read(_STEP)
 
 
 def code() -> int | None:
     """The exit code to come, if all work is done."""
-    found = int(_FORM.unpack_from(_SHARED)[1])
+    found = _read(_CODE)
     return None if found == _GOING_ON else found
+
+
+def saves() -> bool:
+    """See `note_saves`."""
+    return bool(_read(_SAVES))
+
+
+def signal() -> int:
+    """See `note_signal`; 0 for none."""
+    return _read(_SIGNAL)
+
+
+def _read(slot: int) -> int:
+    return int(_SLOT.unpack_from(_SHARED, slot)[0])
+
+
+finish(_GOING_ON)

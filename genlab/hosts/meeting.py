@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.errors import UserError, log
+from genlab.errors import Preempted, UserError, log
 from genlab.hosts.place import Place
+from genlab.workdir import runs
 
 EVERY = 30.0  # seconds between two lines about who is missing
 Wish = dict[str, Any]  # {key: value} of what all processes must want alike
@@ -50,14 +51,28 @@ def _host(place: Place, wish: Wish, until: float) -> str:
     with server:
         refusal = _receive(server, place, wish, guests, until)
     verdict = json.dumps({"refused": refusal}) + "\n"
-    for guest in guests.values():
-        guest.line.sendall(verdict.encode())
+    gone = [str(guest.process) for guest in guests.values() if not _told(guest, verdict)]
     address = next(iter(guests.values())).line.getsockname()[0] if guests else ""
     for guest in guests.values():
         guest.line.close()
     if refusal:
         raise UserError(refusal)
+    if gone:
+        raise Preempted(_left(", ".join(gone)))
     return str(address)
+
+
+def _told(guest: Guest, verdict: str) -> bool:
+    """Whether it was there to hear it."""
+    try:
+        guest.line.sendall(verdict.encode())
+        return True
+    except OSError:
+        return False
+
+
+def _left(who: str) -> str:
+    return f"process {who} left before the start; the same command goes on: {runs.command()}"
 
 
 def _receive(
@@ -119,17 +134,27 @@ def difference(wish: Wish, other: Wish, process: int) -> str:
 def _visit(place: Place, wish: Wish, until: float) -> str:
     line = _call(place, until)
     hello = {"process": place.process, "processes": place.processes, "wish": wish}
-    with line, line.makefile("rw") as file:
-        file.write(json.dumps(hello) + "\n")
-        file.flush()
-        answer = _patiently(lambda: _ready(line), until, f"process 0 at {place.coordinator} waits")
-        verdict = json.loads(file.readline() or "{}") if answer else {}
+    with line:
         address = line.getsockname()[0]
+        try:
+            verdict = _verdict(line, hello, place, until)
+        except (OSError, ValueError):
+            verdict = {}
     if "refused" not in verdict:
-        raise UserError(f"--coordinator: process 0 at {place.coordinator} went away.")
+        raise Preempted(_left(f"0 at {place.coordinator}"))
     if verdict["refused"]:
         raise UserError(verdict["refused"])
     return str(address)
+
+
+def _verdict(line: socket.socket, hello: Wish, place: Place, until: float) -> dict[str, str]:
+    """What process 0 says; {} if it says nothing."""
+    with line.makefile("rw") as file:
+        file.write(json.dumps(hello) + "\n")
+        file.flush()
+        waiting = f"process 0 at {place.coordinator} waits"
+        answer = _patiently(lambda: _ready(line), until, waiting)
+        return dict(json.loads(file.readline() or "{}")) if answer else {}
 
 
 def _call(place: Place, until: float) -> socket.socket:

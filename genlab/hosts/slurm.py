@@ -28,7 +28,12 @@ def check_requeue() -> None:
 
 
 def requeue() -> None:
-    """Puts this job back into the queue. Raises UserError if Slurm does not."""
+    """Puts this job back into the queue. Raises UserError if Slurm does not.
+
+    Not one that was cancelled or is out of time, which gets SIGTERM too: Slurm has given it up.
+    """
+    if _state() != "RUNNING":
+        return
     try:
         subprocess.run(["scontrol", "requeue", job()], check=True, capture_output=True, text=True)
     except FileNotFoundError:
@@ -36,6 +41,14 @@ def requeue() -> None:
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.split())
         raise UserError(f"--requeue: scontrol requeue {job()}: {said}") from None
+
+
+def _state() -> str:
+    words = ["squeue", "--noheader", "--array", "--format=%T", f"--jobs={job()}"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        raise UserError("--requeue: squeue is not there.") from None
 
 
 def task() -> int:

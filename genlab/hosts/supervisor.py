@@ -13,9 +13,10 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 from genlab.errors import Preempted
-from genlab.hosts import board
+from genlab.hosts import board, stops
 from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -24,25 +25,50 @@ WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python e
 COORDINATOR = 0  # the process whose loss aborts the others
 
 
-def supervise(workdir: str) -> None:
-    """Returns in the child; the parent stays here and exits as the child did."""
+def supervise(workdir: str, at_75: Callable[[], None]) -> None:
+    """Returns in the child; the parent stays here and exits as the child did.
+
+    Args:
+      at_75: called by the parent before it ends with that exit code.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     ours, theirs = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # none is lost between two handlers
     child = os.fork()
     if not child:
         _die_with_parent()
+        os.setpgid(0, 0)  # Ctrl-C comes to it once, through its parent
         os.dup2(theirs, 2)
         os.close(ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         return
     os.close(theirs)
     for number in FORWARDED:
-        signal.signal(number, lambda number, _: os.kill(child, number))
-    words = threading.Thread(target=_pass_on, args=(ours,))
+        signal.signal(number, lambda number, _: _forward(number, child))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    gave_up = threading.Event()
+    words = threading.Thread(target=_pass_on, args=(ours, gave_up))
     words.start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for number in FORWARDED:
+        signal.signal(number, signal.SIG_IGN)
     words.join(5.0)
-    os._exit(_verdict(code, workdir))
+    code = _verdict(code, gave_up.is_set(), workdir)
+    try:
+        if code == Preempted.exit_code:
+            at_75()
+    finally:
+        os._exit(code)
+
+
+def _forward(number: int, child: int) -> None:
+    """SIGTERM is JAX's in the child, and answered by the loop alone: elsewhere another takes its
+    place, which `stops` answers."""
+    if not board.saves() and number in stops.NUMBERS:
+        board.note_signal(number)
+        number = signal.SIGUSR1
+    os.kill(child, number)
 
 
 def _die_with_parent() -> None:
@@ -54,20 +80,20 @@ def _die_with_parent() -> None:
         return  # not Linux
 
 
-def _pass_on(file: int) -> None:
+def _pass_on(file: int, gave_up: threading.Event) -> None:
     """Writes what the child says, but not what C++ says when it gives up."""
-    wall = False
     with os.fdopen(file, errors="replace") as words:
         for line in words:
-            wall = wall or bool(WALL.match(line))
-            if not wall and not FROM_CPP.match(line):
+            if WALL.match(line):
+                gave_up.set()
+            if not gave_up.is_set() and not FROM_CPP.match(line):
                 sys.stderr.write(line)
                 sys.stderr.flush()
 
 
-def _verdict(code: int, workdir: str) -> int:
-    """The exit code for the child's; tells of a child that was aborted."""
-    if code != -signal.SIGABRT:
+def _verdict(code: int, gave_up: bool, workdir: str) -> int:
+    """The exit code for the child's; tells of one that C++ ended, by an abort or by exit code 1."""
+    if code != -signal.SIGABRT and not (code == 1 and gave_up):
         return code if code >= 0 else 128 - code
     meant = board.code()
     if meant is not None:  # C++ was torn down after all work was done
@@ -77,14 +103,14 @@ def _verdict(code: int, workdir: str) -> int:
 
 
 def lost(processes: list[int], workdir: str) -> str:
-    """What is said of lost processes."""
-    names = ", ".join(map(str, processes))
+    """What is said of lost processes; of one that is not known by its number, for none."""
+    names = f"process {', '.join(map(str, processes))}" if processes else "another process"
     try:
         newest = max(paths.checkpoints(workdir), default=None)
     except Exception:  # a store that does not answer now
         newest = None
     kept = "there is no checkpoint" if newest is None else f"the last checkpoint is step {newest}"
     return (
-        f"{workdir}: process {names} was lost at step {board.step()}; {kept}; the same command"
+        f"{workdir}: {names} was lost at step {board.step()}; {kept}; the same command"
         f" resumes: {runs.command()}"
     )

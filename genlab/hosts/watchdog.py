@@ -6,12 +6,13 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import jax
 
@@ -19,7 +20,10 @@ from genlab.errors import Preempted, UserError
 from genlab.hosts import board, supervisor
 
 POLL = 1.0  # seconds
+A_DAY = 86_400.0  # seconds
 GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
+# What collectives say when the process at their other end is gone.
+PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
 FAILED, HEARD = "genlab/failed", "genlab/heard/"
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
@@ -46,42 +50,57 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     try:
         yield
     except Preempted as error:  # all of them stop at one step
-        _leave_together(lost_timeout, error.exit_code)
+        _leave_together(A_DAY, error.exit_code)
         raise
     except KeyboardInterrupt:
         _leave_together(lost_timeout, 128 + signal.SIGINT)
         raise
     except UserError as error:
         _fail(str(error), error.exit_code)
+    except Exception as error:  # a collective that another has left: the watchdog will know
+        time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
+        if PEER_IS_GONE.search(str(error)):
+            _lost([], workdir)
         raise
-    except Exception:  # a collective that another has left: the watchdog will know
-        time.sleep(lost_timeout)
-        raise
-    _leave_together(lost_timeout, 0)
+    _leave_together(A_DAY, 0)
 
 
-def _fail(text: str, code: int) -> None:
-    """Tells the others, and waits until they have heard it."""
+def _fail(text: str, code: int) -> NoReturn:
+    """Says it, tells the others, waits until they have heard it, and ends."""
+    _say(text, code)
     store = client()
     with contextlib.suppress(Exception):  # another has failed before, or the store is gone
         store.key_value_set(FAILED, json.dumps([text, code]))
     _hear(store)
-    until = time.monotonic() + GOODBYE
+    sys.exit(code)
+
+
+def _say(text: str, code: int) -> None:
+    """Before the others hear: if process 0 then leaves first, C++ aborts this process, but its line
+    is out, and the supervisor finds its code."""
+    board.finish(code)
+    print(f"launch.py: {text}", file=sys.stderr, flush=True)
+
+
+def _hear(store: Any) -> None:
+    """Returns when all have heard of a failure. The store lives in process 0, the last to leave."""
     with contextlib.suppress(Exception):
+        store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
+        until = time.monotonic() + GOODBYE
         while len(store.key_value_dir_get(HEARD)) < jax.process_count():
             if time.monotonic() > until:
                 return
             time.sleep(0.1)
-        time.sleep(POLL / 2)  # for the last to leave before its store does
-
-
-def _hear(store: Any) -> None:
-    with contextlib.suppress(Exception):
-        store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
+        if jax.process_index() == 0:
+            time.sleep(POLL)
 
 
 def _leave_together(timeout: float, code: int) -> None:
-    """The store lives in process 0, which must be the last to leave."""
+    """The store lives in process 0, which must be the last to leave.
+
+    Process 0 may have figures to draw while the others wait, so they wait long: if it is lost, the
+    watchdog ends them.
+    """
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
     board.finish(code)
@@ -93,23 +112,38 @@ def _watch(workdir: str) -> None:
     store, everyone = client(), list(range(jax.process_count()))
     while board.code() is None:
         time.sleep(POLL)
-        with contextlib.suppress(Exception):  # no such key: nobody has failed
-            text, code = json.loads(store.key_value_try_get(FAILED))
-            _hear(store)
-            _exit(text, code)
+        if failed := _failure(store):
+            _end_too(store, *failed)
+            return
         try:
             alive = store.get_live_nodes(everyone)
         except Exception:  # the store is lost: C++ ends this process, the supervisor tells
             continue
         gone = [i for i in everyone if i not in alive]
         if gone and board.code() is None:
-            _exit(supervisor.lost(gone, workdir), Preempted.exit_code)
+            _lost(gone, workdir)
 
 
-def _exit(text: str, code: int) -> None:
-    time.sleep(POLL / 10)  # this process may just be saying the same itself
-    print(f"launch.py: {text}", file=sys.stderr, flush=True)
-    os._exit(code)
+def _failure(store: Any) -> tuple[str, int] | None:
+    """What another process has told, and its exit code."""
+    try:
+        text, code = json.loads(store.key_value_try_get(FAILED))
+    except Exception:  # no such key: nobody has failed
+        return None
+    return str(text), int(code)
+
+
+def _end_too(store: Any, text: str, code: int) -> None:
+    """Ends this process as another, unless it is just ending so itself."""
+    if board.code() is None:
+        _say(text, code)
+        _hear(store)
+        os._exit(code)
+
+
+def _lost(gone: list[int], workdir: str) -> None:
+    print(f"launch.py: {supervisor.lost(gone, workdir)}", file=sys.stderr, flush=True)
+    os._exit(Preempted.exit_code)
 
 
 def on_first(act: Callable[[], T]) -> T | None:

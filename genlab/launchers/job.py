@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 AGAIN = 75  # the exit code of a run that was stopped and has saved
+STOPPED = (AGAIN, -signal.SIGTERM)  # or was stopped before Python had begun
 UNFINISHED = (0, AGAIN, 128 + signal.SIGINT)
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
@@ -45,7 +46,7 @@ class Job:
         while process.poll() is None:
             time.sleep(0.2)
         code = process.returncode
-        if code == AGAIN and _is_first():
+        if code in STOPPED and _is_first():
             _requeue()
         if (text := verdict(code, log)) and _is_first():
             self._note(text, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -139,7 +140,8 @@ class Crew:
 
     def work(self) -> None:
         """Until none is left. Raises Preempted or KeyboardInterrupt, when all have saved."""
-        with Signals().noted() as signals:
+        with contextlib.closing(Signals()) as signals:
+            signals.take()
             while self.hands or self.waiting:
                 if signals.number is not None:
                     self._send_home()

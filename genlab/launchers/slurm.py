@@ -46,8 +46,9 @@ class Slurm:
         with lock.briefly(self.workdir / "submissions"):  # of two who submit, one sees the other
             known = self.look(runs)
             new = [run for run in runs if known.get(run.name) not in (QUEUED, RUNNING)]
-            for part in _parts(new, _largest_array() if new else 1):
-                self._submit(part)
+            parts = list(_parts(new, _largest_array() if new else 1))
+            for part in parts:
+                self._submit(part, at_once=max(1, self.settings.parallelism // len(parts)))
         tell()
 
     def look(self, runs: Sequence[Run]) -> dict[str, str]:
@@ -56,10 +57,11 @@ class Slurm:
         states = _states(sorted({own.partition("_")[0] for own in jobs.values()}))
         return {name: _told(own, states.get(own, "")) for name, own in jobs.items()}
 
-    def _submit(self, runs: Sequence[Run]) -> None:
+    def _submit(self, runs: Sequence[Run], at_once: int) -> None:
+        """One array; at_once: runs that Slurm may have at work of it."""
         submitit = _submitit()
         executor = submitit.SlurmExecutor(self.folder, max_num_timeout=self.settings.requeues)
-        executor.update_parameters(job_name=self.workdir.name, **parameters(self.settings))
+        executor.update_parameters(job_name=self.workdir.name, **parameters(self.settings, at_once))
         for run in runs:
             books.forget_failure(run)
         try:
@@ -77,8 +79,8 @@ class Slurm:
         return Job(own, os.fspath(paths.absolute(run.folder) / books.FAILED), books.mark(run))
 
 
-def parameters(settings: ConfigDict) -> dict[str, Any]:
-    """What submitit's executor is told."""
+def parameters(settings: ConfigDict, at_once: int) -> dict[str, Any]:
+    """What submitit's executor is told; at_once: runs of an array."""
     given = {
         "partition": settings.partition,
         "account": settings.account,
@@ -96,7 +98,7 @@ def parameters(settings: ConfigDict) -> dict[str, Any]:
         "time": settings.minutes,
         "nodes": settings.nodes,
         "ntasks_per_node": settings.tasks,
-        "array_parallelism": settings.parallelism,
+        "array_parallelism": at_once,
         "signal_delay_s": settings.save_seconds,
         "stderr_to_stdout": True,
     }

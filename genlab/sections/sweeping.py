@@ -16,8 +16,10 @@ class Sweep:
     retry: bool = False  # whether runs that failed are tried again
     parallel: Count = 1  # runs at once, with --launcher=local
     halve_from: Natural = 0  # steps at which the worse half stops, and at twice as many; 0 is off
-    metric: str = ""  # of the validation split; decides which half is worse
+    metric: str = ""  # of the validation split: which half is worse, what a search looks for
     metric_mode: Annotated[str, OneOf(("min", "max"))] = "min"
+    trials: Count = 20  # of an experiment that suggests its runs one by one
+    trials_at_once: Count = 1  # asked for together, before any of them has ended
     only: str = ""  # the name of one run, which is trained and evaluated here; launchers use it
     until: Natural = 0  # where that run ends for now; 0 is train.steps
 

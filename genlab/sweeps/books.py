@@ -12,7 +12,7 @@ import os
 import traceback
 from typing import Any
 
-from genlab.errors import UserError
+from genlab.errors import UserError, hint
 from genlab.sweeps.points import Run
 from genlab.training.progress import patience_over
 from genlab.workdir import configs as run_configs
@@ -60,11 +60,25 @@ def _at(run: Run, file: str, step: int) -> dict[str, Any] | None:
 
 def keep_rung(run: Run) -> None:
     """Copies the validation metrics of the run's last step, which later steps may trim."""
+    lines.append(run.folder / RUNGS, numbers(validation(run)) | {"step": run.steps})
+
+
+def validation(run: Run) -> dict[str, Any]:
+    """The validation metrics of the run's last step. Raises UserError for none."""
     measured, last = lines.read_lines(run.folder / "metrics.jsonl"), min(run.steps, end(run))
     at_end = [x for x in measured if x["step"] == last and x["split"] == "valid"]
     if not at_end:
         raise UserError(f"{run.folder}: no validation metrics of step {run.steps}.")
-    lines.append(run.folder / RUNGS, numbers(at_end[-1]) | {"step": run.steps})
+    return at_end[-1]
+
+
+def metric(run: Run, line: dict[str, Any], wanted: str) -> float:
+    """A number of a line of validation metrics. Raises UserError, with the nearest, for none."""
+    found = numbers(line)
+    if wanted not in found:
+        known = [name for name in found if name != "epoch"]
+        raise UserError(f"sweep.metric: {run.name} has no {wanted!r}.{hint(wanted, known)}")
+    return found[wanted]
 
 
 def keep_failure(run: Run, error: BaseException) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ml_collections import ConfigDict
 
-from genlab.errors import UserError, hint
+from genlab.errors import UserError
 from genlab.sweeps import books
 from genlab.sweeps.points import Run, up_to
 from genlab.workdir import configs as run_configs
@@ -61,13 +61,15 @@ def _check_growth(run: Run, first: int) -> None:
 
 
 def rungs(steps: int, first: int) -> list[int]:
-    """first, twice as many, and so on, below `steps`; then `steps`. Only that without a first."""
-    count = math.ceil(math.log2(steps / first)) if first else 0
+    """first, twice as many, and so on, below `steps`; then `steps`."""
+    count = math.ceil(math.log2(steps / first))
     return [first * 2**i for i in range(count)] + [steps]
 
 
 def stage(runs: Sequence[Run], settings: ConfigDict) -> Stage:
-    """The lowest rung that not all of its runs have reached."""
+    """The lowest rung that not all of its runs have reached; without rungs, each run's end."""
+    if not settings.halve_from:
+        return Stage(list(runs))
     alive, failed, stopped = list(runs), list[Run](), list[tuple[Run, str]]()
     for steps in rungs(runs[0].config.train.steps, settings.halve_from):
         here = [up_to(run, steps) for run in alive]
@@ -94,13 +96,7 @@ def _halves(runs: list[Run], settings: ConfigDict) -> tuple[list[Run], list[tupl
 
 
 def _score(run: Run, settings: ConfigDict) -> float:
-    line = books.numbers(books.rung(run, run.steps) or {})
-    if settings.metric not in line:
-        known = [name for name in line if name != "epoch"]
-        raise UserError(
-            f"sweep.metric: {run.name} has no {settings.metric!r}.{hint(settings.metric, known)}"
-        )
-    return line[settings.metric]
+    return books.metric(run, books.rung(run, run.steps) or {}, settings.metric)
 
 
 def _rank(score: float, mode: str) -> float:

@@ -65,7 +65,7 @@ def name(point: Point) -> str:
     return ",".join(f"{k}={re.sub(r'[^A-Za-z0-9_.+-]+', '_', str(v))}" for k, v in point.items())
 
 
-def prepared(config: ConfigDict, workdir: str, found: list[Point]) -> list[Run]:
+def prepared(config: ConfigDict, workdir: epath.PathLike, found: list[Point]) -> list[Run]:
     """The runs of the points.
 
     Raises: UserError for a config that cannot be, or a folder that holds another run: before any

@@ -65,7 +65,7 @@ def train(config: ConfigDict, workdir: str) -> None:
             print(f"{workdir}: {told_patience(config.train, start.best)}: nothing to train.")
             return
         report = _announce(config, folder, start)
-        with contextlib.closing(report), Signals().noted() as signals:
+        with contextlib.closing(report), contextlib.closing(Signals()) as signals:
             ends = Ends(folder, checkpoints, report, signals)
             _loop(config, replicas, limits, starts, ends).run(start)
 
@@ -164,6 +164,7 @@ class Loop:
         here = dataclasses.replace(start, state=self.replicas.replicate(start.state))
         for part in self._parts(here):
             here = self._advance(here, part)
+            self.ends.signals.take()  # from its first step on a run has something to save
             due = self._due(here.step)
             here = self.meter.collect(here) if due.numbers else here
             here, logged = self.meter.log(here) if due.log else (here, None)

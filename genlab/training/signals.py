@@ -7,22 +7,24 @@ for SIGTERM, which its own handler takes; the others are passed on to that handl
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import jax
+
+from genlab.hosts import board
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals:
-    """The signals that have come to this process, oldest first. The second Ctrl-C interrupts."""
+    """The signals that have come to this process since `take`, oldest first. The second Ctrl-C
+    interrupts."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
+        self._before: dict[int, Any] = {}
 
     @property
     def number(self) -> int | None:
@@ -34,18 +36,22 @@ class Signals:
         """Its name, for messages."""
         return signal.Signals(self.number).name if self.number else "a signal"
 
-    @contextlib.contextmanager
-    def noted(self) -> Iterator[Signals]:
-        """Takes the signals, and gives them back at the end."""
+    def take(self) -> None:
+        """Notes them from now on: there is something to save. Until then `hosts/stops.py` does."""
+        if self._before:
+            return
         alone = jax.process_count() == 1
         taken = [number for number in NOTED if alone or number != signal.SIGTERM]
         note = self._note if alone else self._pass_on
-        before = {number: signal.signal(number, note) for number in taken}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._before = {number: signal.signal(number, note) for number in taken}
+        board.note_saves(True)
+
+    def close(self) -> None:
+        """Gives them back."""
+        board.note_saves(False)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
     def _note(self, number: int, _: Any) -> None:
         self._numbers.append(number)

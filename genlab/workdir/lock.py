@@ -37,6 +37,7 @@ from genlab.workdir.holder import Holder, read, this_process
 NAME = "lock"
 BEAT = 10.0  # seconds between two beats
 STALE = 35.0  # seconds without a beat after which a holder elsewhere is dead
+_HELD: list[Lock] = []  # by this process
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -50,11 +51,19 @@ def held(workdir: epath.Path, name: str = NAME) -> Iterator[None]:
     stop = threading.Event()
     beats = threading.Thread(target=_beat, args=(lock, stop, str(workdir)), daemon=True)
     beats.start()
+    _HELD.append(lock)
     try:
         yield
     finally:
         stop.set()
         beats.join()
+        _HELD.remove(lock)
+        lock.free()
+
+
+def free_all() -> None:
+    """Lets others have what this process holds: it is about to end."""
+    for lock in list(_HELD):
         lock.free()
 
 

@@ -1,7 +1,7 @@
 """`--mode=sweep`: starts what is to be started of an experiment, and shows where all of it stands.
 
-See `genlab/sweeps`. Whoever gives the command again looks at the same folder: a finished run is not
-repeated, a lost one goes on, one that failed is told.
+Whoever gives the command again looks at the same folder: a finished run is not repeated, a lost one
+goes on, one that failed is told.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from etils import epath
 from ml_collections import ConfigDict
 
-from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
-from genlab.launchers.contract import Launcher
-from genlab.launchers.local import Local
 from genlab.sweeps import books, halving, pictures, points, states, table
-from genlab.sweeps.points import Point, Run
+from genlab.sweeps.launcher import Launcher
+from genlab.sweeps.points import Run
+from genlab.sweeps.source import Source
 from genlab.sweeps.states import Standing
 from genlab.sweeps.table import Result
 from genlab.sweeps.work import work
-from genlab.workdir import configs as run_configs
 from genlab.workdir import lock, paths
 
-LAUNCHERS = ("local", "slurm")
 AT_WORK = ("running", "queued")
 POLL = 5.0  # seconds between two looks
 
@@ -36,24 +34,33 @@ POLL = 5.0  # seconds between two looks
 def sweep(
     config: ConfigDict,
     workdir: str,
-    found: list[Point],
+    source: Source,
     metrics: tuple[str, ...],
-    launcher: str = "local",
+    launcher: Callable[[ConfigDict, epath.Path], Launcher],
 ) -> None:
     """Trains and evaluates every run that is not finished; keeps the table up to date.
 
+    Args:
+      launcher: makes one of the config's section `sweep` and the folder; see `launchers.choose`.
+
     Raises: RunStopped when runs have failed, Preempted (exit code 75) when some are unfinished.
     """
-    if configs.SWEEP not in config:
-        config = run_configs.copy(config)
-        configs.admit_sweep(config)
-    runs = points.prepared(config, workdir, found)
-    halving.check(runs, config.sweep)
+    folder = paths.of(workdir)
     if config.sweep.only:
-        _alone(runs, config.sweep)
+        _alone(_prepared(config, folder, source), config.sweep)
         return
-    paths.make_folder(paths.of(workdir))
-    Sweep(config.sweep, workdir, runs, metrics, _launcher(launcher, config.sweep, workdir)).run()
+    if not source.points():
+        watchdog.on_first(lambda: source.more([]))
+    runs = _prepared(config, folder, source)
+    paths.make_folder(folder)
+    Sweep(config, folder, runs, source, metrics, launcher(config.sweep, folder)).run()
+
+
+def _prepared(config: ConfigDict, folder: epath.Path, source: Source) -> list[Run]:
+    """The runs of the points that are known by now."""
+    runs = points.prepared(config, folder, source.points())
+    halving.check(runs, config.sweep)
+    return runs
 
 
 def _alone(runs: Sequence[Run], settings: ConfigDict) -> None:
@@ -69,31 +76,20 @@ def _alone(runs: Sequence[Run], settings: ConfigDict) -> None:
         log.info("%s", error)
 
 
-def _launcher(name: str, settings: ConfigDict, workdir: str) -> Launcher:
-    own_processes = name == "slurm" or settings.parallel > 1
-    if own_processes and jax.process_count() > 1:
-        raise UserError(
-            "a sweep that starts processes of its own is started without --coordinator."
-        )
-    if name == "slurm":
-        from genlab.launchers.slurm import Slurm  # needs an extra
-
-        return Slurm(settings.slurm, paths.of(workdir))
-    return Local(settings, paths.of(workdir))
-
-
 class Sweep:
     """The runs of an experiment on their way."""
 
     def __init__(
         self,
-        settings: ConfigDict,
-        workdir: str,
+        config: ConfigDict,
+        folder: epath.Path,
         runs: list[Run],
+        source: Source,
         metrics: tuple[str, ...],
         launcher: Launcher,
     ) -> None:
-        self.settings, self.folder, self.runs = settings, paths.of(workdir), runs
+        self.config, self.settings, self.folder = config, config.sweep, folder
+        self.runs, self.source = runs, source
         self.metrics, self.launcher = metrics, launcher
         self._told: dict[str, str] = {}
         self._drawn: list[Result] = []
@@ -128,7 +124,9 @@ class Sweep:
         while True:
             todo, others = watchdog.from_first(functools.partial(self._plan, tried))
             if not todo and not others:
-                return
+                if not self._more():
+                    return
+                continue
             if todo:
                 tried += todo
                 known = {run.name: run for run in self.runs}
@@ -137,6 +135,13 @@ class Sweep:
             if not self.settings.wait:
                 return
             watchdog.on_first(self._wait)
+
+    def _more(self) -> bool:
+        """Whether there are further runs, now that all have ended."""
+        if not watchdog.from_first(lambda: self.source.more(self.runs)):
+            return False
+        self.runs = _prepared(self.config, self.folder, self.source)
+        return True
 
     def _tell_together(self) -> None:
         watchdog.on_first(self._tell)
