@@ -16,7 +16,7 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("recurrent.DiagonalBiLSTM", features=16)
     common.binarized_mnist(config, steps=6000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 15_000, 20))

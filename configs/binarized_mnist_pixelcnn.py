@@ -26,4 +26,5 @@ from genlab.tasks import autoregressive
 def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("masked.PixelCNN")
     common.binarized_mnist(config, steps=15_000)
-    return common.variants(config, arg, wide=autoregressive.wide)
+    fast = common.accelerators(256, 15_000, 50)
+    return common.variants(config, arg, wide=autoregressive.wide, **fast)

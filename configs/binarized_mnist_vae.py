@@ -18,7 +18,7 @@ from configs import common
 from genlab.tasks import vae
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = vae.config("dense.Autoencoder", hidden=(200, 200), code=50, activation="tanh")
     config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=100)
     config.likelihood.binarisation = "fixed"
@@ -26,4 +26,4 @@ def get_config() -> ConfigDict:
     config.optim.update(eps=1e-7, schedule="cosine", ema=0.9995)
     common.in_epochs(config, 500, epochs=300, every=25)
     config.eval.samples = 5000
-    return config
+    return common.variants(config, arg, **common.accelerators(400, 40_000, 500, rate=2e-3))

@@ -17,4 +17,5 @@ def get_config(arg: str = "") -> ConfigDict:
     config.data.update(source="tfds:celeb_a", image_size=64, channels=3, batch_size=64)
     config.data.resident_mb = 4096  # 2 GB of training images
     common.in_epochs(config, 2500, epochs=10)
-    return common.variants(config, arg, folder=common.flat_folder)
+    fast = common.accelerators(512, 10_000, 25, rate=2e-3)
+    return common.variants(config, arg, folder=common.flat_folder, **fast)

@@ -17,7 +17,8 @@ def get_config(arg: str = "") -> ConfigDict:
     config = gan.dcgan()
     config.data.update(source="tfds:celeb_a", image_size=28, channels=3, batch_size=32)
     common.in_epochs(config, 5_087, epochs=5)
-    return common.variants(config, arg, large=large, folder=common.flat_folder)
+    fast = common.accelerators(128, 12_500, 50)
+    return common.variants(config, arg, large=large, folder=common.flat_folder, **fast)
 
 
 def large(config: ConfigDict) -> None:

@@ -19,4 +19,5 @@ def get_config(arg: str = "") -> ConfigDict:
     config.optim.ema = 0.999
     common.in_epochs(config, 2500, epochs=10)
     config.eval.update(samples=10, chunk=10, batch_size=64)
-    return common.variants(config, arg, folder=common.flat_folder)
+    fast = common.accelerators(512, 10_000, 25, rate=2e-3)
+    return common.variants(config, arg, folder=common.flat_folder, **fast)

@@ -13,9 +13,9 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("gated.GatedPixelCNN", features=128, layers=15, head=256)
     config.model.update(dropout=0.1, skip=True, colour_groups=False)
     common.cifar10(config, steps=200_000)
     config.likelihood.name = "logistic_mixture"
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 50_000, 10))

@@ -9,9 +9,9 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     small = {"name": "recurrent.DiagonalBiLSTM", "features": 64, "layers": 4, "head": 256}
     large = {"name": "recurrent.RowLSTM", "features": 128, "layers": 12, "head": 1024}
     config = autoregressive.config("multiscale.MultiScale", factor=4, small=small, large=large)
     common.cifar10(config, steps=200_000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 50_000, 5))

@@ -13,7 +13,7 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("masked.PixelCNN", features=128, layers=15, head=1024)
     common.cifar10(config, steps=200_000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 50_000, 10))

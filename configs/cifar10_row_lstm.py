@@ -13,8 +13,8 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("recurrent.RowLSTM", features=128, layers=12)
     config.model.update(head=1024, skip=True)
     common.cifar10(config, steps=200_000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 50_000, 5))

@@ -11,7 +11,7 @@ from configs import common
 from genlab.tasks import vae
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = vae.config("conv.StridedAutoencoder", features=(64, 128, 256), strides=(2, 2, 2))
     config.model.update(decoder_features=(128, 64, 64), decoder_strides=(2, 2, 2))
     config.model.update(code=128, start=256)
@@ -20,4 +20,4 @@ def get_config() -> ConfigDict:
     config.optim.ema = 0.999
     common.in_epochs(config, 703, epochs=100, every=5)
     config.eval.update(samples=100, chunk=25, batch_size=64)
-    return config
+    return common.variants(config, arg, **common.accelerators(512, 20_000, 50, rate=2e-3))

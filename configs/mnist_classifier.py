@@ -13,8 +13,8 @@ from configs import common
 from genlab.tasks import classifier
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = classifier.config("classifier.ConvClassifier", features=(24, 48, 96))
     config.optim.update(learning_rate=2e-3, schedule="cosine", warmup_steps=200, ema=0.995)
     common.mnist(config, batch_size=128, epochs=12)
-    return config
+    return common.variants(config, arg, **common.accelerators(512, 2_000, 50, rate=4e-3))

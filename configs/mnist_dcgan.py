@@ -35,7 +35,8 @@ def get_config(arg: str = "") -> ConfigDict:
     config = gan.config(generator, discriminator, learning_rate=1.5e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=3)
     config.train.update(eval_every=214, checkpoint_every=214, sample_every=214, log_every=50)
-    return common.variants(config, arg, listing=listing)
+    fast = common.accelerators(256, 2_500, 50)
+    return common.variants(config, arg, listing=listing, **fast)
 
 
 def listing(config: ConfigDict) -> None:

@@ -19,7 +19,7 @@ from configs import common
 from genlab.tasks import gan
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = gan.dcgan()
     common.mnist(config, batch_size=64, epochs=3)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 2_500, 50))

@@ -14,8 +14,8 @@ from configs import common
 from genlab.tasks import gan
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     generator, discriminator = {"name": "gan.DenseGenerator"}, {"name": "gan.DenseDiscriminator"}
     config = gan.config(generator, discriminator, learning_rate=2e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=40)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 20_000, 200))

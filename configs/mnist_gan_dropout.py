@@ -13,9 +13,9 @@ from configs import common
 from genlab.tasks import gan
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     generator = {"name": "gan.DenseGenerator", "normalise": False}
     discriminator = {"name": "gan.DenseDiscriminator", "hidden": (1024, 512, 256), "dropout": 0.3}
     config = gan.config(generator, discriminator, learning_rate=2e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=40)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 20_000, 200))

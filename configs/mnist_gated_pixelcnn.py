@@ -9,8 +9,8 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("gated.GatedPixelCNN")
     common.grey_mnist(config, steps=2500)
     config.autoregressive.conditional = True
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 10_000, 50))

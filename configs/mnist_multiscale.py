@@ -12,9 +12,9 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     small = {"name": "recurrent.DiagonalBiLSTM", "layers": 3}
     large = {"name": "gated.GatedPixelCNN"}
     config = autoregressive.config("multiscale.MultiScale", factor=4, small=small, large=large)
     common.grey_mnist(config, steps=2500)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 10_000, 20))

@@ -21,7 +21,8 @@ from genlab.tasks import autoregressive
 def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("masked.PixelCNN")
     common.grey_mnist(config, steps=4000)
-    return common.variants(config, arg, lab=lab)
+    fast = common.accelerators(256, 10_000, 50)
+    return common.variants(config, arg, lab=lab, **fast)
 
 
 def lab(config: ConfigDict) -> None:

@@ -13,7 +13,7 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("recurrent.RowLSTM", features=16)
     common.grey_mnist(config, steps=2000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 10_000, 20))

@@ -13,9 +13,9 @@ from configs import common
 from genlab.tasks import vae
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = vae.config("conv.StridedAutoencoder", features=(32, 64, 64, 64), strides=(1, 2, 1, 1))
     config.model.update(hidden=32, code=2, decoder_features=(32,), decoder_strides=(2,))
     config.vae.beta = 5e-4 * 784
     common.mnist(config, batch_size=128, epochs=5)
-    return config
+    return common.variants(config, arg, **common.accelerators(512, 2_000, 100, rate=2e-3))
