@@ -1,4 +1,4 @@
-"""Train, evaluate, compare, sample, judge, compress, sweep, benchmark: genlab's command line.
+"""Train, evaluate, compare, sample, judge, compress, export, sweep: genlab's command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
@@ -28,6 +28,7 @@ from genlab.modes import (
     compare,
     compress,
     evaluate,
+    export,
     judge,
     plan,
     sample,
@@ -66,6 +67,11 @@ def run_decompress(config: ConfigDict, workdir: str) -> None:
     compress.decompress(config, workdir, FLAGS.input, FLAGS.output)
 
 
+def run_export(config: ConfigDict, workdir: str) -> None:
+    """A trained run as StableHLO."""
+    export.export(config, workdir, FLAGS.output)
+
+
 def run_compare(config: ConfigDict, workdir: str) -> None:
     """The metrics of two evaluated runs on the same images, pair by pair."""
     compare.compare(workdir, FLAGS.against)
@@ -93,11 +99,12 @@ MODES = {
     "benchmark": benchmark.benchmark,
     "compress": run_compress,
     "decompress": run_decompress,
+    "export": run_export,
     "judge": run_judge,
     "plan": run_plan,
 }
-NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress")
-OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress")
+NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress", "export")
+OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress", "export")
 OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary", "judge")
 
 FLAGS = flags.FLAGS
@@ -109,7 +116,7 @@ flags.DEFINE_string(
     "",
     "Of compare: another evaluated workdir; of judge: a split; of plan: configs, with commas.",
 )
-flags.DEFINE_string("output", "", "Where eval, sample and judge write; a .glz.")
+flags.DEFINE_string("output", "", "Where eval, sample, judge and export write; a .glz.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
 )
