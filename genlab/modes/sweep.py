@@ -75,6 +75,11 @@ def _launcher(name: str, settings: ConfigDict, workdir: str) -> Launcher:
         raise UserError(
             "a sweep that starts processes of its own is started without --coordinator."
         )
+    if own_processes and settings.population > 1:
+        raise UserError(
+            "sweep.population: its runs share one process; leave out --launcher=slurm and"
+            " sweep.parallel."
+        )
     if name == "slurm":
         from genlab.launchers.slurm import Slurm  # needs an extra
 
