@@ -13,6 +13,7 @@ import genlab
 from genlab import config as configs
 from genlab.condition import Spec
 from genlab.errors import Preempted, RunStopped, UserError
+from genlab.modes import sweep
 from genlab.training import loop as train
 from genlab.training import population
 from genlab.training.ends import Ends
@@ -171,3 +172,38 @@ def test_what_cannot_be_a_population_is_one_line(varied, told, tmp_path):
     with pytest.raises(UserError, match=told):
         train.train(config, str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def swept(count: int, **sweeping):
+    config = small().unlock()
+    config.train.steps = 2
+    configs.admit_sweep(config)
+    config.sweep.update(population=count, **sweeping)
+    return config.lock()
+
+
+def test_a_sweep_trains_runs_next_to_each_other_by_one_program(tmp_path, monkeypatch):
+    """Each is measured as ever."""
+    trained, own = [], train.population
+
+    def counted(runs, spec):
+        trained.append(len(runs))
+        return own(runs, spec)
+
+    monkeypatch.setattr(train, "population", counted)
+    points = [{"seed": seed} for seed in range(2)]
+    sweep.sweep(swept(2), str(tmp_path), points, ("cross_entropy",))
+    assert trained == [2] and "| 2 |" in (tmp_path / "table.md").read_text()
+    assert all((tmp_path / f"seed={seed}" / "eval.jsonl").exists() for seed in range(2))
+
+
+@pytest.mark.parametrize(
+    ("points", "sweeping", "told"),
+    [
+        ([{"model.hidden": 2}, {"model.hidden": 3}], {}, "population.model.hidden: it decides"),
+        ([{"seed": 0}, {"seed": 1}], {"parallel": 2}, "leave out .*sweep.parallel"),
+    ],
+)
+def test_a_sweep_that_cannot_go_together_is_one_line(points, sweeping, told, tmp_path):
+    with pytest.raises(UserError, match=told):
+        sweep.sweep(swept(2, **sweeping), str(tmp_path), points, ("cross_entropy",))
