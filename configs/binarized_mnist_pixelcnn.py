@@ -15,6 +15,9 @@ The default is the paper's shape, a 7x7 mask A and 3x3 mask B; what holds it bac
 rows up: its samples start a second digit below the first.
 On both cores, alone: a step takes 45 ms, 0.28 of the matrix-product peak; a sample of 64 images 2.0
 full forward passes (0.10 s), 392 times less than a pass for every pixel.
+
+`:tpu`, `:gpu`: 15,000 steps of 256 images, 50 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

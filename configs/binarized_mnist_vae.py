@@ -10,6 +10,10 @@ IWAE bound of 5,000 draws: 88.73 nats (ELBO 95.97, 19 active units). Published f
 
 The source's Adam epsilon of 1e-4 is for a loss in nats per image; ours is per dimension, so 1e-4
 would be 784 times larger beside the gradients and costs 1.8 nats (90.55); hence 1e-7.
+
+`:tpu`, `:gpu`: 40,000 steps of 400 images, 500 steps a call, bfloat16. Planned for four chips of
+v5e (estimates, not measured): 0.156 ms a step, 2,568,000 images/s, 59.1 MB a chip. One H100 needs
+66.7 MB.
 """
 
 from ml_collections import ConfigDict

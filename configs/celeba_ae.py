@@ -1,6 +1,9 @@
 """Convolutional autoencoder of faces (CelebA), 64x64 RGB.
 
 python launch.py --config=configs/celeba_ae.py --workdir=runs/celeba_ae
+
+`:tpu`, `:gpu`: 10,000 steps of 512 images, 25 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,9 @@ python launch.py --config=configs/celeba_dcgan.py:folder --workdir=runs/faces \\
     --config.data.source=folder:<path>
 
 Not yet trained on CelebA. The source's, of one epoch of about 6,330 steps, drew rough faces.
+
+`:tpu`, `:gpu`: 12,500 steps of 128 images, 50 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,9 @@
 """Convolutional VAE of faces (CelebA), 64x64 RGB, discretised logistic likelihood.
 
 python launch.py --config=configs/celeba_vae.py --workdir=runs/celeba_vae
+
+`:tpu`, `:gpu`: 10,000 steps of 512 images, 25 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,9 @@ python launch.py --config=configs/cifar10_gated_pixelcnn.py --workdir=runs/cifar
 Measured on 2 CPU cores (AMD EPYC, float32): a sample of 64 images takes 1.9 full
 forward passes (5.4 s).
 Not trained to any length: 80 steps on 3,600 JPEGs, 400 held out, reached 4.96 bits/dim (seed 0).
+
+`:tpu`, `:gpu`: 50,000 steps of 256 images, 10 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

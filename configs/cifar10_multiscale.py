@@ -1,6 +1,9 @@
 """Multi-scale PixelRNN on CIFAR-10: Diagonal BiLSTM layers at 8x8, Row LSTM layers at 32x32.
 
 python launch.py --config=configs/cifar10_multiscale.py --workdir=runs/cifar10_multiscale
+
+`:tpu`, `:gpu`: 50,000 steps of 256 images, 5 steps a call, bfloat16. Not planned and not trained so
+far.
 """
 
 from ml_collections import ConfigDict

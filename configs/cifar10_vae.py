@@ -3,6 +3,9 @@
 python launch.py --config=configs/cifar10_vae.py --workdir=runs/cifar10_vae
 
 Not yet trained to its end: 150 steps on CIFAR-10 JPEGs took it from 8.38 to 7.83 bits/dim.
+
+`:tpu`, `:gpu`: 20,000 steps of 512 images, 50 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,9 @@
 """Gated PixelCNN on MNIST at all 256 levels, told the class, 7 layers of p=32.
 
 python launch.py --config=configs/mnist_gated_pixelcnn.py --workdir=runs/mnist_gated_pixelcnn
+
+`:tpu`, `:gpu`: 10,000 steps of 256 images, 50 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,9 @@ python launch.py --config=configs/mnist_vae.py --workdir=runs/mnist_vae
 Measured on 2 CPU cores (AMD EPYC, float32), seed 0, 10,000 test images, after 2,145 steps (5
 epochs) of 149 ms: ELBO of 100 draws 156.5 nats (KL 7.4), IWAE bound of 100 draws 154.8 nats, grey
 values as probabilities.
+
+`:tpu`, `:gpu`: 2,000 steps of 512 images, 100 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 0.681 ms a step, 752,000 images/s, 92.8 MB a chip.
 """
 
 from ml_collections import ConfigDict
