@@ -197,6 +197,12 @@ def test_a_sweep_trains_runs_next_to_each_other_by_one_program(tmp_path, monkeyp
     assert all((tmp_path / f"seed={seed}" / "eval.jsonl").exists() for seed in range(2))
 
 
+def test_a_sweep_of_populations_is_one_line(tmp_path):
+    config = with_population(swept(1), {"seed": (0, 1)})
+    with pytest.raises(UserError, match=r"leave it out and set sweep.population"):
+        sweep.sweep(config, str(tmp_path), [{"seed": 0}], ("cross_entropy",))
+
+
 @pytest.mark.parametrize(
     ("points", "sweeping", "told"),
     [

@@ -47,6 +47,8 @@ def sweep(
     if configs.SWEEP not in config:
         config = run_configs.copy(config)
         configs.admit_sweep(config)
+    if configs.flat(config.train.population):
+        raise UserError("train.population: in a sweep, leave it out and set sweep.population.")
     runs = points.prepared(config, workdir, found)
     halving.check(runs, config.sweep)
     if config.sweep.only:
