@@ -68,7 +68,8 @@ def train_together(wanted: Sequence[Member]) -> None:
         if all(each.over for each in opened):
             return
         signals = Signals()
-        standings = [_standing(each, replicas, signals, stack) for each in opened]
+        several = len(opened) > 1
+        standings = [_standing(each, replicas, signals, several, stack) for each in opened]
         stack.enter_context(signals.noted())
         _loop(standings, replicas, sets, together).run()
 
@@ -102,11 +103,15 @@ def _open(one: Member, sets: data.Data, stack: contextlib.ExitStack) -> Opened:
 
 
 def _standing(
-    opened: Opened, replicas: Replicas, signals: Signals, stack: contextlib.ExitStack
+    opened: Opened,
+    replicas: Replicas,
+    signals: Signals,
+    several: bool,
+    stack: contextlib.ExitStack,
 ) -> Standing:
     starts = opened.starts
     config, sets, task = starts.config, starts.sets, starts.task
-    report = stack.enter_context(contextlib.closing(_announce(opened)))
+    report = stack.enter_context(contextlib.closing(_announce(opened, several)))
     ends = Ends(starts.workdir, starts.checkpoints, report, signals)
     size, resident, images = config.eval.batch_size, config.data.resident_mb, len(sets.train)
     measure = evaluate.evaluator(task, sets.valid, replicas, size, resident, config.seed)
@@ -142,11 +147,12 @@ def _checkpoints(config: ConfigDict, workdir: epath.Path) -> Checkpoints:
     return Checkpoints(str(workdir), train.best_metric, train.best_mode, train.keep, write=True)
 
 
-def _announce(opened: Opened) -> Report:
+def _announce(opened: Opened, several: bool) -> Report:
     """Writes what is known at the start: config.json, runs.jsonl, a resume."""
     config, workdir, start = opened.starts.config, opened.starts.workdir, opened.start
     board = config.train.tensorboard and not opened.over
-    report = Report(workdir, config.train.steps, start.step, board)
+    name = workdir.name if several else ""
+    report = Report(workdir, config.train.steps, start.step, board, name)
     if opened.over:
         return report
     if report.active:
