@@ -16,8 +16,8 @@ rows up: its samples start a second digit below the first.
 On both cores, alone: a step takes 45 ms, 0.28 of the matrix-product peak; a sample of 64 images 2.0
 full forward passes (0.10 s), 392 times less than a pass for every pixel.
 
-`:tpu`, `:gpu`: 15,000 steps of 256 images, 50 steps a call, bfloat16. Not planned and not trained
-so far.
+`:tpu`, `:gpu`: 15,000 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 2.1 ms a step, 122,000 images/s, 156 MB a chip.
 """
 
 from ml_collections import ConfigDict
