@@ -1,4 +1,4 @@
-"""Train, evaluate, compare, sample, judge, compress, sweep, benchmark: genlab's command line.
+"""Train, evaluate, compare, sample, judge, compress, export, sweep: genlab's command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
@@ -30,7 +30,17 @@ from genlab import config as configs
 from genlab.errors import Preempted, UserError
 from genlab.hosts import compilation_cache, join, place, slurm, stops, supervisor, watchdog
 from genlab.launchers import choose as launchers
-from genlab.modes import benchmark, compare, compress, evaluate, judge, plan, sample, summary
+from genlab.modes import (
+    benchmark,
+    compare,
+    compress,
+    evaluate,
+    export,
+    judge,
+    plan,
+    sample,
+    summary,
+)
 from genlab.planning import programs, topologies
 from genlab.sweeps import sweep
 from genlab.training import loop as train
@@ -64,6 +74,11 @@ def run_decompress(config: ConfigDict, workdir: str) -> None:
     compress.decompress(config, workdir, FLAGS.input, FLAGS.output)
 
 
+def run_export(config: ConfigDict, workdir: str) -> None:
+    """A trained run as StableHLO."""
+    export.export(config, workdir, FLAGS.output)
+
+
 def run_compare(config: ConfigDict, workdir: str) -> None:
     """The metrics of two evaluated runs on the same images, pair by pair."""
     compare.compare(workdir, FLAGS.against)
@@ -91,11 +106,12 @@ MODES = {
     "benchmark": benchmark.benchmark,
     "compress": run_compress,
     "decompress": run_decompress,
+    "export": run_export,
     "judge": run_judge,
     "plan": run_plan,
 }
-NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress")
-OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress")
+NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress", "export")
+OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress", "export")
 OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary", "judge")
 
 FLAGS = flags.FLAGS
@@ -107,7 +123,7 @@ flags.DEFINE_string(
     "",
     "Of compare: another evaluated workdir; of judge: a split; of plan: configs, with commas.",
 )
-flags.DEFINE_string("output", "", "Where eval, sample and judge write; a .glz.")
+flags.DEFINE_string("output", "", "Where eval, sample, judge and export write; a .glz.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
 )

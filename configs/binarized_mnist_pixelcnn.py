@@ -15,6 +15,9 @@ The default is the paper's shape, a 7x7 mask A and 3x3 mask B; what holds it bac
 rows up: its samples start a second digit below the first.
 On both cores, alone: a step takes 45 ms, 0.28 of the matrix-product peak; a sample of 64 images 2.0
 full forward passes (0.10 s), 392 times less than a pass for every pixel.
+
+`:tpu`, `:gpu`: 15,000 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 2.1 ms a step, 122,000 images/s, 156 MB a chip.
 """
 
 from ml_collections import ConfigDict
@@ -26,4 +29,5 @@ from genlab.tasks import autoregressive
 def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("masked.PixelCNN")
     common.binarized_mnist(config, steps=15_000)
-    return common.variants(config, arg, wide=autoregressive.wide)
+    fast = common.accelerators(256, 15_000, 50)
+    return common.variants(config, arg, wide=autoregressive.wide, **fast)

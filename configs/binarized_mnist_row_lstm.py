@@ -7,6 +7,9 @@ the last step, exact NLL: 82.10 nats, 0.1511 bits/dim, after 15,000 steps, 26 CP
 result for this network on this set is known to us.
 On both cores, alone: a step takes 83 ms, 0.14 of the matrix-product peak; a sample of 64 images 2.2
 full forward passes (0.16 s), 276 times less than a pass for every pixel.
+
+`:tpu`, `:gpu`: 15,000 steps of 256 images, 20 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +18,7 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     config = autoregressive.config("recurrent.RowLSTM", features=16)
     common.binarized_mnist(config, steps=15_000)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 15_000, 20))

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
+from genlab import config as configs
 from genlab.errors import UserError, hint
+from genlab.sections.shared import Optim
 from genlab.tasks.autoregressive import likelihood_training
 
 
@@ -24,6 +26,50 @@ def variants(config: ConfigDict, arg: str, **known: Callable[[ConfigDict], None]
             raise UserError(f"config argument {name!r} is unknown.{hint(name, [*known, 'smoke'])}")
         known[name](config)
     return config
+
+
+def accelerators(
+    batch_size: int, steps: int, steps_per_call: int, rate: float = 0.0, dtype: str = "bfloat16"
+) -> dict[str, Callable[[ConfigDict], None]]:
+    """The variants `tpu` and `gpu`, which are one training: the peaks of four chips of v5e and of
+    one H100 are alike.
+
+    Args:
+      batch_size: on all devices together; what 2, 4, 8 and 16 devices divide.
+      steps_per_call: so many that a call outlasts its launch.
+      rate: of every optimizer; 0 keeps the config's.
+      dtype: of what the networks compute.
+    """
+
+    def accelerated(config: ConfigDict) -> None:
+        share = config.train.steps / steps  # of the old steps in a new one
+        for path, section in configs.sections(config.task).items():
+            if issubclass(section, Optim):
+                _rescale(configs.at(config, path), share, rate)
+        for path in configs.networks(config.task):
+            _compute_in(configs.at(config, path), dtype)
+        config.data.batch_size = batch_size
+        config.train.update(steps=steps, steps_per_call=steps_per_call)
+        every = max(steps // 8 // steps_per_call, 1) * steps_per_call
+        config.train.update(eval_every=every, checkpoint_every=every, sample_every=every)
+        config.train.log_every = max(steps // 200 // steps_per_call, 1) * steps_per_call
+
+    return {"tpu": accelerated, "gpu": accelerated}
+
+
+def _rescale(optim: ConfigDict, share: float, rate: float) -> None:
+    """Warm-ups and averages of weights keep their share of the run."""
+    optim.learning_rate = rate or optim.learning_rate
+    optim.warmup_steps = round(optim.warmup_steps / share)
+    if optim.get("ema"):
+        optim.ema = round(optim.ema**share, 6)
+
+
+def _compute_in(network: ConfigDict, dtype: str) -> None:
+    network.dtype = dtype
+    for part in network.values():
+        if isinstance(part, ConfigDict):
+            _compute_in(part, dtype)
 
 
 def in_epochs(config: ConfigDict, steps_per_epoch: int, epochs: int, every: int = 1) -> None:

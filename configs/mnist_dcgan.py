@@ -22,6 +22,9 @@ Measured on 2 CPU cores (AMD EPYC, float32), seed 0, after the same 2,577 steps 
     entropy of labels      2.18      2.08       2.30    0.22   (nats)
 
 Both are rough strokes that classifiers take for digits. `experiments/dcgan.py` draws the curves.
+
+`:tpu`, `:gpu`: 2,500 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 2.39 ms a step, 107,000 images/s, 113 MB a chip.
 """
 
 from ml_collections import ConfigDict
@@ -35,7 +38,8 @@ def get_config(arg: str = "") -> ConfigDict:
     config = gan.config(generator, discriminator, learning_rate=1.5e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=3)
     config.train.update(eval_every=214, checkpoint_every=214, sample_every=214, log_every=50)
-    return common.variants(config, arg, listing=listing)
+    fast = common.accelerators(256, 2_500, 50)
+    return common.variants(config, arg, listing=listing, **fast)
 
 
 def listing(config: ConfigDict) -> None:

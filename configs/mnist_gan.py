@@ -6,6 +6,10 @@ Measured, seed 0: 34,360 steps in 8 min 42 s (10 min 45 s of CPU time) on 2 CPU 
 evaluations. Fréchet distance 20.1 (mnist_classifier features, 10,000 samples against the 10,000
 test images; training images in their place: 0.65), coverage 0.82 (0.95), entropy of labels 2.28
 nats (all ten digits; 2.30).
+
+`:tpu`, `:gpu`: 20,000 steps of 256 images, 200 steps a call, bfloat16. Planned for four chips of
+v5e (estimates, not measured): 0.303 ms a step, 846,000 images/s, 96.7 MB a chip. One H100 needs
+91.2 MB.
 """
 
 from ml_collections import ConfigDict
@@ -14,8 +18,8 @@ from configs import common
 from genlab.tasks import gan
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     generator, discriminator = {"name": "gan.DenseGenerator"}, {"name": "gan.DenseDiscriminator"}
     config = gan.config(generator, discriminator, learning_rate=2e-4, b1=0.5)
     common.mnist(config, batch_size=64, epochs=40)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 20_000, 200))

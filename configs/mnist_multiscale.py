@@ -4,6 +4,9 @@ python launch.py --config=configs/mnist_multiscale.py --workdir=runs/mnist_multi
 
 Measured on 2 CPU cores (AMD EPYC, float32): a step takes 148 ms, 0.27 of the matrix-product peak; a
 sample of 64 images 2.7 full forward passes (0.38 s), 228 times less than a pass for every pixel.
+
+`:tpu`, `:gpu`: 10,000 steps of 256 images, 20 steps a call, bfloat16. Not planned and not trained
+so far.
 """
 
 from ml_collections import ConfigDict
@@ -12,9 +15,9 @@ from configs import common
 from genlab.tasks import autoregressive
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str = "") -> ConfigDict:
     small = {"name": "recurrent.DiagonalBiLSTM", "layers": 3}
     large = {"name": "gated.GatedPixelCNN"}
     config = autoregressive.config("multiscale.MultiScale", factor=4, small=small, large=large)
     common.grey_mnist(config, steps=2500)
-    return config
+    return common.variants(config, arg, **common.accelerators(256, 10_000, 20))

@@ -25,6 +25,7 @@ from genlab.sections.shared import SHARED, Limit, Optim
 from genlab.sections.sweeping import SWEEPING
 
 WATCH = "train.watch"
+POPULATION = "train.population"  # mirrors the config, with a tuple of values for a key
 SWEEP = "sweep"  # a section that only configs of experiments have
 RENAMED = {"eval.features": "eval.classifier"}  # old keys, which are still read
 
@@ -37,7 +38,8 @@ def base(family: str = "") -> ConfigDict:
             target = at(config, path, make=True)
             if name not in target:
                 target[name] = field.default
-    at(config, WATCH, make=True)
+    for path in (WATCH, POPULATION):
+        at(config, path, make=True)
     return config
 
 
@@ -80,7 +82,8 @@ def complete(config: ConfigDict) -> list[str]:
         for path, section in _sections(config).items():
             for name, field in fields_of(section).items():
                 added += _fill(config, path, name, field)
-        at(config, WATCH, make=True)
+        for path in (WATCH, POPULATION):
+            at(config, path, make=True)
         for path, given in networks(family).items():
             added += build.fill(at(config, path, make=True), path, given)
     return added
@@ -110,7 +113,7 @@ def check_values(config: ConfigDict) -> None:
     """Raises UserError, in one line with the whole key path, for the first field that is unknown,
     of another type or out of its range."""
     family = config.task
-    places = {*_sections(config), *networks(family), WATCH}
+    places = {*_sections(config), *networks(family), WATCH, POPULATION}
     for path in places:
         if not all(name in at(config, p) for p, name in _ways(path)):
             raise UserError(f"config.{path}: task={family!r} needs this section.")
@@ -183,12 +186,25 @@ def admit(config: ConfigDict, key: str) -> list[str]:
         fields = fields_of(Limit)
     elif issubclass(sections(config.task).get(path, object), Optim):
         fields = optim.parameters(at(config, path).name, path)
+    elif f"{path}.".startswith(f"{POPULATION}."):
+        return _admit_varied(config, key.removeprefix(f"{POPULATION}."))
     if name in fields and fields[name].default is not dataclasses.MISSING:
         with config.unlocked():
             section = at(config, path, make=True)
             if name not in section:
                 section[name] = fields[name].default
     return [f"{path}.{name}" for name in fields]
+
+
+def _admit_varied(config: ConfigDict, key: str) -> list[str]:
+    """Makes room for the values of a key in a population."""
+    known = [k for k in flat(config) if not k.startswith(f"{POPULATION}.")]
+    if key in known:
+        path, _, name = f"{POPULATION}.{key}".rpartition(".")
+        with config.unlocked():
+            section = at(config, path, make=True)
+            section[name] = section.get(name, ())
+    return [f"{POPULATION}.{k}" for k in known]
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:

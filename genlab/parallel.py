@@ -7,9 +7,11 @@ than a step sees: [replicas of this process, steps of this call, ...].
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ from genlab.noise import AXIS
 from genlab.state import Tree
 
 EXACT = "highest"  # precision of products: what is measured and drawn has no other
+_portable: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
 _EACH = "each"  # the axis of devices that do not know of each other
 SHARED, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
 
@@ -144,8 +147,20 @@ def replicas(mode: str = "jit", devices: list[Any] | None = None) -> Replicas:
     return Replicas(mode, Mesh(np.array(devices or jax.devices()), (AXIS,)))
 
 
+@contextlib.contextmanager
+def for_every_platform() -> Iterator[None]:
+    """While traced within, `platform` says "cpu": what is chosen for a CPU runs everywhere."""
+    before = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(before)
+
+
 def platform() -> str:
     """Of the devices that the function being traced is compiled for; else of this process."""
+    if _portable.get():
+        return "cpu"
     device = jax.sharding.get_abstract_mesh().abstract_device
     return device.platform if device else jax.default_backend()
 

@@ -54,6 +54,10 @@ class State(struct.PyTreeNode):
         """The state with averaged parameters where kept ("ema"), or as it is ("raw")."""
         return self.replace(params={**self.params, **self.ema}) if weights == "ema" else self
 
+    def trained(self) -> dict[str, dict[str, Tree]]:
+        """What a trained model is: without counters, optimizers and averages."""
+        return {"params": self.params, "stats": self.stats}
+
 
 def digest(state: Tree) -> str:
     """SHA-256 over the path, dtype, shape and bytes of every array of a host state."""

@@ -13,6 +13,7 @@ from genlab import config as configs
 from genlab import data, evaluate, restore, task
 from genlab.capabilities import Samples
 from genlab.errors import UserError
+from genlab.modes import plan
 from genlab.nn import build, masked
 from genlab.nn.dense import CodeNetwork
 from genlab.nn.pixel import PixelNetwork
@@ -67,6 +68,36 @@ def test_a_config_is_locked_and_survives_json(name):
     found = loaded(name)
     assert found.is_locked and run_configs.from_json(run_configs.to_json(found)) == found
     assert set(found) >= {"seed", "task", "parallel", "data", "model", "train", "sample"}
+
+
+IN_EARNEST = [n for n in CONFIGS if "accelerators(" in (ROOT / f"configs/{n}.py").read_text()]
+
+
+@pytest.mark.parametrize("variant", ["tpu", "gpu"])
+@pytest.mark.parametrize("name", IN_EARNEST)
+def test_a_variant_for_accelerators_can_be_trained_there(name, variant):
+    """Its fields hold together, its batch divides over a host of chips, and it is told of."""
+    plain, found = loaded(name), loaded(f"{name}:{variant}")
+    configs.check_values(found)
+    task.load(found, plan.spec_of(found))
+    assert found.data.batch_size % 16 == 0 and found.data.batch_size > plain.data.batch_size
+    assert found.train.steps_per_call > 1 and found.train.eval_every <= found.train.steps // 4
+    assert ":tpu" in (ROOT / f"configs/{name}.py").read_text().partition('"""\n')[0]
+
+
+def test_a_variant_keeps_the_share_of_the_run_that_weights_are_averaged_over():
+    """The average's memory, in steps, over the steps of the run."""
+    plain, found = loaded("mnist_classifier"), loaded("mnist_classifier:tpu")
+    memory = [1 / (1 - c.optim.ema) / c.train.steps for c in (plain, found)]
+    assert memory[1] == pytest.approx(memory[0], rel=0.01)
+    warm = [c.optim.warmup_steps / c.train.steps for c in (plain, found)]
+    assert warm[1] == pytest.approx(warm[0], rel=0.01)
+
+
+def test_whoever_trains_in_earnest_has_variants_for_accelerators():
+    """All but toys, and autoencoders that are trained in minutes anywhere."""
+    small = ("digits_", "mnist_ae", "mnist_dae", "lfw_ae", "mnist_vae_small")
+    assert {n for n in CONFIGS if not n.startswith(small)} == set(IN_EARNEST)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

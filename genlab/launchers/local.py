@@ -26,7 +26,7 @@ from genlab.launchers.job import verdict
 from genlab.sweeps import books
 from genlab.sweeps.points import Run
 from genlab.sweeps.states import QUEUED
-from genlab.sweeps.work import work
+from genlab.sweeps.work import train_together, work
 from genlab.training.signals import Signals
 from genlab.workdir import lock, paths
 
@@ -63,9 +63,13 @@ class Local:
 
     def _one_after_another(self, tell: Callable[[], None]) -> None:
         while self._waiting:
-            _here(self._waiting.pop(0))
-            jax.clear_caches()  # programs of other shapes would pile up
-            tell()
+            group = self._waiting[: self.settings.population]
+            if len(group) > 1:
+                train_together(group)
+            for _ in group:  # measures them, and trains what was left
+                _here(self._waiting.pop(0))
+                jax.clear_caches()  # programs of other shapes would pile up
+                tell()
 
 
 def _here(run: Run) -> None:

@@ -20,7 +20,8 @@ from genlab.condition import Spec
 from genlab.planning.topologies import Described
 from genlab.state import State
 from genlab.task import Task
-from genlab.training.compiled import compile_steps
+from genlab.training.compiled import compile_steps, compile_together
+from genlab.training.population import members, population
 
 SIZES = {
     "tfds:mnist": 60_000, "tfds:fashion_mnist": 60_000, "tfds:binarized_mnist": 50_000,
@@ -103,13 +104,18 @@ def programs(
 def _training(
     config: ConfigDict, replicas: Described, task: Task, state: State, split: data.Split
 ) -> Planned:
-    steps, size = config.train.steps_per_call, config.data.batch_size
+    together = members(config, "")
+    steps, size, runs = config.train.steps_per_call, config.data.batch_size, len(together)
     feed = data.feed(split, replicas, config.data.resident_mb)
-    rows = data.Rows(1, lambda _: np.zeros((steps, size), np.int64))
+    rows = data.Rows(1, lambda _: np.zeros((steps * runs, size), np.int64))
     part = next(iter(feed.calls(rows)))
-    call = compile_steps(task, replicas, feed, config)
-    given = replicas.replicate(state), feed.shared, part
-    return Planned("train", call, given, steps, steps * size, replicas.count, False)
+    call: Any = compile_steps(task, replicas, feed, config)
+    states = replicas.replicate(state)
+    if runs > 1:
+        call = compile_together(population(together, split.spec), split.spec, replicas, feed)
+        states = (states,) * runs
+    images = steps * size * runs
+    return Planned("train", call, (states, feed.shared, part), steps, images, replicas.count, False)
 
 
 def _evaluation(

@@ -15,6 +15,7 @@ class Sweep:
     wait: bool = True  # False: look, with --launcher=slurm also submit, and return at once
     retry: bool = False  # whether runs that failed are tried again
     parallel: Count = 1  # runs at once, with --launcher=local
+    population: Count = 1  # runs, next to each other, that one program trains together; see docs
     halve_from: Natural = 0  # steps at which the worse half stops, and at twice as many; 0 is off
     metric: str = ""  # of the validation split: which half is worse, what a search looks for
     metric_mode: Annotated[str, OneOf(("min", "max"))] = "min"

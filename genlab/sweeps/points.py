@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +59,7 @@ def points(sweep: Callable[[Callable[[Point], None]], None]) -> list[Point]:
     return found
 
 
-def name(point: Point) -> str:
-    """A readable folder name: 'model.code=8,seed=0'."""
-    return ",".join(f"{k}={re.sub(r'[^A-Za-z0-9_.+-]+', '_', str(v))}" for k, v in point.items())
+name = paths.point_name
 
 
 def prepared(config: ConfigDict, workdir: epath.PathLike, found: list[Point]) -> list[Run]:

@@ -16,6 +16,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
 from genlab.sweeps import books, halving, pictures, points, states, table
@@ -45,6 +46,8 @@ def sweep(
 
     Raises: RunStopped when runs have failed, Preempted (exit code 75) when some are unfinished.
     """
+    if configs.flat(config.train.population):
+        raise UserError("train.population: in a sweep, leave it out and set sweep.population.")
     folder = paths.of(workdir)
     if config.sweep.only:
         _alone(_prepared(config, folder, source), config.sweep)

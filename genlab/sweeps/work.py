@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import jax
+import contextlib
+from collections.abc import Sequence
 
-from genlab.errors import Held, Preempted
+import jax
+from ml_collections import ConfigDict
+
+from genlab.errors import Held, Preempted, RunStopped
 from genlab.hosts import writer
 from genlab.modes import evaluate
 from genlab.sweeps import books
 from genlab.sweeps.points import Run
 from genlab.training import loop as train
+from genlab.training.population import Member
 from genlab.workdir import configs, paths
 
 LOCK = "run.lock"  # held from the first step to the end of the evaluation
@@ -35,9 +40,28 @@ def work(run: Run) -> None:
             raise
 
 
-def _trained_and_measured(run: Run) -> None:
-    folder, config = str(run.folder), configs.copy(run.config)
+def train_together(runs: Sequence[Run]) -> None:
+    """Trains runs by one program as far as they come together; what fails alone is left to `work`.
+
+    Raises: UserError for runs that differ in what one program cannot; Preempted, KeyboardInterrupt.
+    """
+    runs = [run for run in runs if not books.done(run)]
+    with contextlib.ExitStack() as stack:
+        for run in runs:
+            paths.make_folder(run.folder)
+            stack.enter_context(writer.held_by_first(run.folder, LOCK))
+        with contextlib.suppress(RunStopped):
+            train.train_together([Member(_up_to_now(run), str(run.folder)) for run in runs])
+
+
+def _up_to_now(run: Run) -> ConfigDict:
+    config = configs.copy(run.config).unlock()
     config.train.steps = run.steps
+    return config.lock()
+
+
+def _trained_and_measured(run: Run) -> None:
+    folder, config = str(run.folder), _up_to_now(run)
     if jax.process_index() == 0:
         books.forget_failure(run)
     train.train(config, folder)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -20,13 +21,15 @@ from genlab.errors import RunStopped, UserError, hint
 from genlab.hosts import board, writer
 from genlab.parallel import Replicas
 from genlab.training import watch
-from genlab.training.compiled import compile_steps, metrics_of_a_step
+from genlab.training.compiled import compile_steps, compile_together, metrics_of_a_step
 from genlab.training.ends import Ends, told_patience
 from genlab.training.keeping import Keeper
 from genlab.training.measuring import Meter
+from genlab.training.population import Member, Population, members, population
 from genlab.training.profiling import Profiler, profiler
-from genlab.training.progress import Due, Progress, patience_over
+from genlab.training.progress import Progress, patience_over
 from genlab.training.report import Report
+from genlab.training.run import Run, Standing
 from genlab.training.signals import Signals
 from genlab.training.starts import Starts
 from genlab.training.watch import Limit
@@ -38,36 +41,83 @@ IN_FLIGHT = 8  # calls handed to the device before the host waits for one
 
 
 def train(config: ConfigDict, workdir: str) -> None:
-    """Trains to `config.train.steps`, going on from the workdir's newest checkpoint if any.
+    """Trains to `config.train.steps`, going on from the workdir's newest checkpoint if any; with
+    `train.population` all of its runs at once, each in a folder of its own.
 
     Raises: UserError for what the user can mend; RunStopped when a number is no longer finite.
     """
-    folder = paths.of(workdir)
     settings.check_values(config)
+    train_together(members(config, workdir))
+
+
+def train_together(wanted: Sequence[Member]) -> None:
+    """Trains runs by one program, each as if it were alone, up to rounding.
+
+    Raises: UserError for runs that differ in what one program cannot; see `train`.
+    """
+    config = wanted[0].config
     replicas = parallel.replicas(config.parallel)
-    configs.refuse_another_run(config, workdir)
+    for one in wanted:
+        configs.refuse_another_run(one.config, one.workdir)
     sets = data.load(config.data)
     sets.check()
-    task = tasks.load(config, sets.spec)
     replicas.check(config.data.batch_size)
+    together = population(wanted, sets.spec) if len(wanted) > 1 else None
+    with contextlib.ExitStack() as stack:
+        opened = [_open(one, sets, stack) for one in wanted]
+        if all(each.over for each in opened):
+            return
+        signals = stack.enter_context(contextlib.closing(Signals()))
+        several = len(opened) > 1
+        standings = [_standing(each, replicas, signals, several, stack) for each in opened]
+        _loop(standings, replicas, sets, together).run()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run whose workdir is held; over: whether there is nothing left to train."""
+
+    starts: Starts
+    start: Progress
+    limits: tuple[Limit, ...]
+    over: bool
+
+
+def _open(one: Member, sets: data.Data, stack: contextlib.ExitStack) -> Opened:
+    config, folder = one.config, paths.of(one.workdir)
+    task = tasks.load(config, sets.spec)
     limits = _limits(config, task, sets)
     _make(folder)
-    with (
-        writer.held_by_first(folder),
-        contextlib.closing(_checkpoints(config, folder)) as checkpoints,
-    ):
-        starts = Starts(checkpoints, folder, task, sets, fingerprint(sets), config)
-        start = starts.first()
-        if start.step >= config.train.steps:
-            print(f"{workdir} is at step {start.step} of {config.train.steps}: nothing to train.")
-            return
-        if patience_over(config.train, start.step, start.best):
-            print(f"{workdir}: {told_patience(config.train, start.best)}: nothing to train.")
-            return
-        report = _announce(config, folder, start)
-        with contextlib.closing(report), contextlib.closing(Signals()) as signals:
-            ends = Ends(folder, checkpoints, report, signals)
-            _loop(config, replicas, limits, starts, ends).run(start)
+    stack.enter_context(writer.held_by_first(folder))
+    checkpoints = stack.enter_context(contextlib.closing(_checkpoints(config, folder)))
+    starts = Starts(checkpoints, folder, task, sets, fingerprint(sets), config)
+    start, why = starts.first(), ""
+    if start.step >= config.train.steps:
+        why = f" is at step {start.step} of {config.train.steps}"
+    elif patience_over(config.train, start.step, start.best):
+        why = f": {told_patience(config.train, start.best)}"
+    if why:
+        print(f"{one.workdir}{why}: nothing to train.")
+    return Opened(starts, start, limits, bool(why))
+
+
+def _standing(
+    opened: Opened,
+    replicas: Replicas,
+    signals: Signals,
+    several: bool,
+    stack: contextlib.ExitStack,
+) -> Standing:
+    starts = opened.starts
+    config, sets, task = starts.config, starts.sets, starts.task
+    report = stack.enter_context(contextlib.closing(_announce(opened, several)))
+    ends = Ends(starts.workdir, starts.checkpoints, report, signals)
+    size, resident, images = config.eval.batch_size, config.data.resident_mb, len(sets.train)
+    measure = evaluate.evaluator(task, sets.valid, replicas, size, resident, config.seed)
+    meter = Meter(config, replicas, opened.limits, measure, images, report, ends)
+    keeper = Keeper(config, sets, starts.fingerprint, task, replicas, ends)
+    run = Run(config, replicas, images, starts, meter, keeper, ends)
+    return Standing(run, run.begin(opened.start), opened.over)
 
 
 def _limits(config: ConfigDict, task: Any, sets: data.Data) -> tuple[Limit, ...]:
@@ -96,9 +146,14 @@ def _checkpoints(config: ConfigDict, workdir: epath.Path) -> Checkpoints:
     return Checkpoints(str(workdir), train.best_metric, train.best_mode, train.keep, write=True)
 
 
-def _announce(config: ConfigDict, workdir: epath.Path, start: Progress) -> Report:
+def _announce(opened: Opened, several: bool) -> Report:
     """Writes what is known at the start: config.json, runs.jsonl, a resume."""
-    report = Report(workdir, config.train.steps, start.step, config.train.tensorboard)
+    config, workdir, start = opened.starts.config, opened.starts.workdir, opened.start
+    board = config.train.tensorboard and not opened.over
+    name = workdir.name if several else ""
+    report = Report(workdir, config.train.steps, start.step, board, name)
+    if opened.over:
+        return report
     if report.active:
         write_atomically(workdir / "config.json", configs.to_json(config))
         sizes = runs.counts(start.state.params, start.state.stats)
@@ -110,121 +165,117 @@ def _announce(config: ConfigDict, workdir: epath.Path, start: Progress) -> Repor
 
 
 def _loop(
-    config: ConfigDict, replicas: Replicas, limits: tuple[Limit, ...], starts: Starts, ends: Ends
+    standings: list[Standing], replicas: Replicas, sets: data.Data, together: Population | None
 ) -> Loop:
-    """Puts the data in place and compiles."""
-    sets, task, report = starts.sets, starts.task, ends.report
-    feed = data.feed(sets.train, replicas, config.data.resident_mb)
-    call = compile_steps(task, replicas, feed, config)
-    measure = evaluate.evaluator(
-        task,
-        sets.valid,
-        replicas,
-        config.eval.batch_size,
-        config.data.resident_mb,
-        config.seed,
-    )
-    meter = Meter(config, replicas, limits, measure, len(sets.train), report, ends)
-    keeper = Keeper(config, sets, starts.fingerprint, task, replicas, ends)
-    trace = profiler(config.train.profile, starts.workdir)
-    return Loop(config, sets, replicas, feed, call, starts, meter, keeper, ends, trace)
+    """Puts the training data in place and compiles."""
+    first = standings[0].run
+    feed = data.feed(sets.train, replicas, first.config.data.resident_mb)
+    trace = profiler(first.config.train.profile, first.starts.workdir)
+    if together:
+        call = compile_together(together, sets.spec, replicas, feed)
+    else:
+        call = _of_one(compile_steps(first.starts.task, replicas, feed, first.config))
+    return Loop(standings, feed, call, first.config.train.steps_per_call, trace)
+
+
+def _of_one(call: Any) -> Any:
+    """A call of one state as one of several."""
+
+    def together(states: tuple[Any], shared: Any, part: Any) -> tuple[Any, Any]:
+        state, metrics = call(states[0], shared, part)
+        return (state,), (metrics,)
+
+    return together
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What a run needs to go from a start to its end.
+    """What runs need to go from where they stand to their ends, by one program.
 
     Attributes:
-      call: (state, shared, split) -> (state, {name: f32[steps_per_call]}), see `compile_steps`.
+      call: (states, shared, split) -> (states, ({name: f32[steps_per_call]}, ...)), one of each
+        run; see `genlab/training/compiled.py`.
+      scan: steps of a call.
     """
 
-    config: ConfigDict
-    sets: data.Data
-    replicas: Replicas
+    standings: list[Standing]
     feed: data.Feed
     call: Any
-    starts: Starts
-    meter: Meter
-    keeper: Keeper
-    ends: Ends
+    scan: int
     profiler: Profiler
 
-    def run(self, start: Progress) -> None:
-        """From a start to the last step, or to what stops the run before it.
+    def run(self) -> None:
+        """To the last step of each run, or to what stops it before that.
 
-        Raises: RunStopped, Preempted or KeyboardInterrupt; see `genlab/training/ends.py`.
+        Raises: RunStopped, Preempted or KeyboardInterrupt, when no run goes on.
         """
-        again: Progress | None = start
         with contextlib.closing(self.profiler):
-            while again:
-                again = self._attempt(again)
+            while self._going:
+                self._until_one_jumps()
+        _tell_stopped(self.standings)
 
-    def _attempt(self, start: Progress) -> Progress | None:
-        """From a start to the end, or to the rollback whose start it returns."""
-        here = dataclasses.replace(start, state=self.replicas.replicate(start.state))
-        for part in self._parts(here):
-            here = self._advance(here, part)
-            self.ends.signals.take()  # from its first step on a run has something to save
-            due = self._due(here.step)
-            here = self.meter.collect(here) if due.numbers else here
-            here, logged = self.meter.log(here) if due.log else (here, None)
-            valid = self.meter.validate(here) if due.evaluate else None
-            here, action = self.meter.heed(here, logged, valid)
-            if action == "rollback":
-                return self._roll_back(here, int(start.state.attempt))
-            due = dataclasses.replace(due, stop=due.stop or action == "stop")
-            here, best = self.keeper.note_best(here, valid)
-            enough = valid is not None and patience_over(self.config.train, here.step, here.best)
-            here = self.keeper.keep(here, due.as_last() if enough else due, valid, best)
-            if action == "stop":
-                self.ends.stopped_by_watch(here.step)
-            if enough and not due.last:
-                self.ends.out_of_patience(here.step, self.config.train, here.best)
-                return None
-            if due.stop and not due.last:
-                self.ends.preempted(here.step)
-        self.ends.finished(here.step)
-        return None
+    @property
+    def _going(self) -> list[Standing]:
+        return [each for each in self.standings if not each.over]
 
-    def _rows(self, step: int) -> Any:
-        config, train = self.config, self.config.train
-        size, n = config.data.batch_size, len(self.sets.train)
-        return data.training_rows(config.seed, size, n, step, train.steps, train.steps_per_call)
+    def _until_one_jumps(self) -> None:
+        """Goes on until all are over, or one has gone back to another step."""
+        for part in self._parts():
+            self._advance(part)
+            self._going[0].run.ends.signals.take()  # from the first step on there is some to save
+            jumped = [each.after() for each in self._going]
+            if any(jumped) or not self._going:
+                return
 
-    def _parts(self, start: Progress) -> Iterator[Any]:
-        """What each call is fed; a file that is gone ends the run, not a checkpoint."""
+    def _parts(self) -> Iterator[Any]:
+        """What each call is fed; a file that is gone ends the runs, not a checkpoint."""
         try:
-            yield from self.feed.calls(self._rows(start.step))
+            yield from self.feed.calls(self._rows())
         except OSError as error:
-            self.ends.unreadable(error)
+            self._going[0].run.ends.unreadable(error)
 
-    def _advance(self, here: Progress, part: Any) -> Progress:
+    def _rows(self) -> data.Rows:
+        """The rows of all runs, one after another: i64[steps*runs,B]. Runs that are over take part
+        to no end, with any rows."""
+        each = [standing.run.rows(standing.here.step) for standing in self.standings]
+        count = max(len(rows) for rows in each)
+        idle = np.zeros((self.scan, self._batch), np.int64)
+
+        def rows(call: int) -> np.ndarray:
+            own = [one[call] if call < len(one) else idle for one in each]
+            return np.stack(own, 1).reshape(-1, self._batch)  # i64[steps,runs,B] -> [.,B]
+
+        return data.Rows(count, rows)
+
+    @property
+    def _batch(self) -> int:
+        return self.standings[0].run.config.data.batch_size
+
+    def _advance(self, part: Any) -> None:
         """One call: `steps_per_call` steps, handed to the devices."""
-        self.profiler.before(here.step)
-        state, metrics = self.call(here.state, self.feed.shared, part)
-        self.profiler.after(here.step + self.config.train.steps_per_call, metrics)
-        pending = (*here.pending, (here.step, metrics))
+        leading = self._going[0]
+        self.profiler.before(leading.here.step)
+        states = tuple(standing.here.state for standing in self.standings)
+        states, metrics = self.call(states, self.feed.shared, part)
+        self.profiler.after(leading.here.step + self.scan, metrics)
+        for standing, state, own in zip(self.standings, states, metrics, strict=True):
+            standing.here = dataclasses.replace(standing.here, state=state)
+            if not standing.over:
+                standing.advance(own, self.scan)
+        pending = leading.here.pending
         if len(pending) > IN_FLIGHT:
             jax.block_until_ready(pending[-IN_FLIGHT][1])
-        scan = self.config.train.steps_per_call
-        self.ends.report.advance(scan)
-        board.write(here.step + scan)
-        return dataclasses.replace(here, state=state, step=here.step + scan, pending=pending)
+        board.write(leading.here.step)
 
-    def _due(self, step: int) -> Due:
-        train = self.config.train
-        due = lambda every: every > 0 and step % every == 0  # noqa: E731
-        last = step >= train.steps
-        return Due(
-            log=due(train.log_every),
-            evaluate=due(train.eval_every) or last,
-            checkpoint=due(train.checkpoint_every) or last,
-            sample=due(train.sample_every) or last,
-            last=last,
-            stop=self.ends.asked(step),
-        )
 
-    def _roll_back(self, here: Progress, attempt: int) -> Progress:
-        start = self.starts.after_rollback(here.step, attempt + 1)
-        self.ends.report.say(f"{self.starts.workdir}: back to step {start.step}, with other noise")
-        return start
+def _tell_stopped(standings: Sequence[Standing]) -> None:
+    """Raises for runs that were stopped before their ends: of one its own error; of several what a
+    signal did first, else all that failed."""
+    stopped = [each.stopped for each in standings if each.stopped]
+    if not stopped:
+        return
+    for error in stopped:
+        if len(standings) == 1 or not isinstance(error, RunStopped):
+            raise error
+    told = " ".join(str(error) for error in stopped)
+    raise RunStopped(f"{len(stopped)} of {len(standings)} runs stopped: {told}")

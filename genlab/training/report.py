@@ -23,10 +23,14 @@ class Report:
     """Where a training run writes. On all processes but the first it is silent.
 
     metrics.jsonl holds only what config and step determine; speeds go to the bar and TensorBoard.
+    Of several runs at once each has a `name`, for a person.
     """
 
-    def __init__(self, workdir: epath.Path, steps: int, start: int, tensorboard: bool):
+    def __init__(
+        self, workdir: epath.Path, steps: int, start: int, tensorboard: bool, name: str = ""
+    ) -> None:
         self.workdir, self.steps, self.active = workdir, steps, jax.process_index() == 0
+        self.name = f"{name} " if name else ""
         self.lines = Appended(workdir / "metrics.jsonl")
         self.board = _tensorboard(workdir) if tensorboard and self.active else None
         self.began, self.start, self.told = time.monotonic(), start, deque([-math.inf], 1)
@@ -46,12 +50,13 @@ class Report:
         shown = {k: v for k, v in values.items() if "/" not in k}
         text = ", ".join(f"{k} {v:.4g}" for k, v in shown.items())
         if not self.bar.disable:
-            self.bar.write(f"step {step} {split}: {text}", sys.stderr) if split != "train" else (
-                self.bar.set_postfix_str(text)
-            )
+            self.bar.write(
+                f"{self.name}step {step} {split}: {text}", sys.stderr
+            ) if split != "train" else (self.bar.set_postfix_str(text))
         elif split != "train" or time.monotonic() - self.told[0] > 10:
             self.told.append(time.monotonic())
-            log.info("step %d/%d %s: %s%s", step, self.steps, split, text, self._left(step))
+            place = f"{self.name}step {step}/{self.steps}"
+            log.info("%s %s: %s%s", place, split, text, self._left(step))
 
     def _left(self, step: int) -> str:
         speed = (step - self.start) / (time.monotonic() - self.began)

@@ -100,6 +100,7 @@ READ_BY = {
     "sample": ("eval.step", "eval.weights", "sample.", "parallel"),
     "compress": ("eval.step", "eval.weights", "sample.batch_size", "parallel", "data."),
     "judge": ("eval.images", "sample.seed", "seed", "data."),
+    "export": ("eval.step", "eval.weights", "sample.method", "parallel"),
     "decompress": ("eval.step", "eval.weights", "parallel"),
 }
 

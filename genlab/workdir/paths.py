@@ -54,6 +54,11 @@ def _see_other_writers(scheme: str) -> None:
     fsspec.config.conf.setdefault(name, {}).setdefault("use_listings_cache", False)
 
 
+def point_name(point: dict[str, Any]) -> str:
+    """A readable folder name of a run: 'model.code=8,seed=0'."""
+    return ",".join(f"{k}={re.sub(r'[^A-Za-z0-9_.+-]+', '_', str(v))}" for k, v in point.items())
+
+
 def is_local(path: epath.Path) -> bool:
     """Whether the operating system reads and writes it."""
     return "://" not in os.fspath(path)

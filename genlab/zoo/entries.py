@@ -19,7 +19,7 @@ from etils import epath
 from safetensors import SafetensorError
 
 from genlab.errors import UserError
-from genlab.state import State, Tree, digest
+from genlab.state import State, digest
 from genlab.workdir import places
 
 
@@ -68,7 +68,7 @@ class Entry:
             arrays = safetensors.numpy.load((self.folder / "weights.safetensors").read_bytes())
         except (OSError, SafetensorError) as error:
             raise UserError(f"pretrained:{self.name} is damaged ({error}).") from None
-        paths, tree = jax.tree_util.tree_flatten_with_path(_kept(target))
+        paths, tree = jax.tree_util.tree_flatten_with_path(target.trained())
         wanted = {jax.tree_util.keystr(path): (x.shape, x.dtype) for path, x in paths}
         if wanted != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
             raise UserError(
@@ -82,13 +82,9 @@ class Entry:
             opt={},
             ema={},
         )
-        if digest(_kept(found)) != self.about["sha256"]:
+        if digest(found.trained()) != self.about["sha256"]:
             raise UserError(f"pretrained:{self.name} is damaged (its digest does not match).")
         return found
-
-
-def _kept(state: State) -> dict[str, Tree]:
-    return {"params": state.params, "stats": state.stats}
 
 
 def read(name: str) -> Entry:
@@ -101,7 +97,7 @@ def write(folder: epath.Path, config: str, about: dict[str, Any], state: State |
     """Writes an entry; state: with the weights to keep as its params, None for a mixture."""
     folder.mkdir(parents=True, exist_ok=True)
     if state is not None:
-        host = jax.device_get(_kept(state))
+        host = jax.device_get(state.trained())
         leaves = jax.tree_util.tree_leaves_with_path(host)
         # Not ascontiguousarray: it makes a number a row of one.
         arrays = {jax.tree_util.keystr(path): np.array(x, order="C") for path, x in leaves}

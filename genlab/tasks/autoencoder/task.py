@@ -63,17 +63,22 @@ class Task(OnePlayer):
         "model": frozenset({"shape", "code_parameters", "outputs"})
     }
     units: ClassVar[dict[str, str]] = {
-        f"{prefix}{name}": f"{unit}{of}"
-        for prefix, of in {
-            "": "",
-            "denoised_": ", denoised input",
-            "corrupted_": ", corrupted input as it is",
-            "reference_": ", corrupted input through the reference",
-        }.items()
-        for name, unit in metrics.UNITS.items()
-    } | {
-        f"{name}_distance": f"squared Mahalanobis distance of codes per dimension, {name} density"
-        for name in densities.NAMES
+        **{
+            f"{prefix}{name}": f"{unit}{of}"
+            for prefix, of in {
+                "": "",
+                "denoised_": ", denoised input",
+                "corrupted_": ", corrupted input as it is",
+                "reference_": ", corrupted input through the reference",
+            }.items()
+            for name, unit in metrics.UNITS.items()
+        },
+        **{
+            f"{name}_distance": f"squared Mahalanobis distance of codes per dimension, {name}"
+            " density"
+            for name in densities.NAMES
+        },
+        "score": metrics.UNITS["mse"],
     }
 
     @classmethod

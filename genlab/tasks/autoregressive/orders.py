@@ -157,4 +157,4 @@ def _select(each: list[jax.Array], chosen: jax.Array) -> jax.Array:
     """Arrays [B,...] and i32[B] -> [B,...]: example i of the array that it chose."""
     if len(each) == 1:
         return each[0]
-    return jnp.stack(each)[chosen, jnp.arange(len(chosen))]
+    return jnp.stack(each)[chosen, jnp.arange(chosen.shape[0])]

@@ -140,7 +140,7 @@ class Sampler:
 
             def column(j: jax.Array, loop: Any) -> Any:
                 kept, values = loop
-                outputs = jnp.zeros((len(values), colours, self.predictor.outputs))
+                outputs = jnp.zeros((values.shape[0], colours, self.predictor.outputs))
                 for colour in range(colours):
                     x = self.seen(values)
                     outputs, kept = stepper.value(kept, x, outputs, i, j, colour)

@@ -134,7 +134,7 @@ class Task(OnePlayer):
         values = choose.observe(self.predictor, self.binarisation, batch["image"], key)
         params, labels = state.params[PLAYER], batch["label"]
         each = [  # unrolled: a loop would be slow on CPU
-            self._measure(params, values, labels, jnp.full(len(values), number))
+            self._measure(params, values, labels, jnp.full(values.shape[0], number))
             for number in range(len(self.orders.names))
         ]
         return self.orders.mixture(each)
@@ -189,7 +189,7 @@ class Task(OnePlayer):
         Returns: u8[B,H,W,C]; known pixels are those of `images`, untouched.
         """
         levels, orders = self.predictor.levels, self.orders
-        chosen = jnp.full(len(images), orders.place(order))
+        chosen = jnp.full(images.shape[0], orders.place(order))
         if order is None:
             blank = ~known.any((1, 2, 3))
             chosen = jnp.where(blank, orders.for_samples(keys, self.shape), chosen)
@@ -267,7 +267,7 @@ class Task(OnePlayer):
         """What the network is told: labels and i32[B] numbers of orders (by default the usual one)
         -> f32[B,1,1,classes+orders], or None where there is nothing to tell."""
         if chosen is None:
-            chosen = jnp.full(len(labels), self.orders.place(None))
+            chosen = jnp.full(labels.shape[0], self.orders.place(None))
         vectors = [self.condition.vector(labels), self.orders.vector(chosen)]
         told = [vector for vector in vectors if vector is not None]
         return jnp.concatenate(told, -1)[:, None, None] if told else None

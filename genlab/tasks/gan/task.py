@@ -66,12 +66,12 @@ class Task(BaseTask):
         "accuracy_fake": "share of generated images that it does not",
         "logit_gap": "mean logit of real minus that of generated images",
         "sample_diversity": "variance of generated images over that of real ones, 1 is equal",
+        "score": "negative logit of the discriminator",
         "feature_distance": "Fréchet distance, features of a random convolution",
     }
 
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
-        """See `genlab.task.Task`."""
         gan, steps, size = config.gan, config.gan.discriminator_steps, config.data.batch_size
         if size % steps:
             raise UserError(f"gan.discriminator_steps={steps} must divide data.batch_size={size}.")

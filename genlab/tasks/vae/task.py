@@ -72,6 +72,7 @@ class Task(LatentVariable):
         "iwae_bits_per_dim": "bits per dimension, of the IWAE bound",
         "active_units": "latent dimensions",
         "kl_per_dim": "nats",
+        "score": "nats per image, the negative ELBO of one draw",
     }
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Trained models as StableHLO with their weights, for programs that do not have genlab."""
