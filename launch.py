@@ -1,4 +1,4 @@
-"""Train, evaluate, compare, sample, judge, compress, export, sweep: genlab's command line.
+"""Train, evaluate, compare, sample, judge, compress, export, report, sweep: the command line.
 
 python launch.py --config=configs/mnist_pixelcnn.py --workdir=runs/pixelcnn
 python launch.py --workdir=runs/pixelcnn --mode=eval
@@ -6,6 +6,7 @@ python launch.py --workdir=runs/pixelcnn --mode=sample --config.sample.count=64
 python launch.py --workdir=runs/pixelcnn --mode=compress --input=test --output=test.glz
 python launch.py --workdir=runs/a --against=runs/b --mode=compare
 python launch.py --samples=runs/a,images.npz,folder --against=test --mode=judge
+python launch.py --workdir=runs/a --against=runs/b,runs/latent --mode=report
 python launch.py --pretrained=NAME --mode=sample
 python launch.py --mixture=runs/a,runs/b:500 --mode=eval
 python launch.py --config=experiments/latent_size.py --workdir=runs/latent --mode=sweep
@@ -38,6 +39,7 @@ from genlab.modes import (
     export,
     judge,
     plan,
+    report,
     sample,
     summary,
 )
@@ -89,6 +91,11 @@ def run_judge(config: ConfigDict, features: str) -> None:
     judge.judge(config, features, FLAGS.samples, FLAGS.against or "", FLAGS.output)
 
 
+def run_report(_: ConfigDict, workdir: str) -> None:
+    """A page about a run, or about all runs in a folder, beside those of --against."""
+    report.report(workdir, FLAGS.against, FLAGS.output)
+
+
 def run_plan(config: ConfigDict, _: str) -> None:
     """The config on the chips of --topology, beside those of --against."""
     against = [name for name in (FLAGS.against or "").split(",") if name]
@@ -109,8 +116,11 @@ MODES = {
     "export": run_export,
     "judge": run_judge,
     "plan": run_plan,
+    "report": run_report,
 }
-NEED_A_WORKDIR = ("train", "eval", "compare", "sample", "sweep", "compress", "decompress", "export")
+NEED_A_WORKDIR = (
+    *("train", "eval", "compare", "sample", "sweep", "compress", "decompress", "export", "report"),
+)
 OF_A_MIXTURE = ("eval", "compare", "sample", "compress", "decompress", "export")
 OF_A_PRETRAINED = (*OF_A_MIXTURE, "summary", "judge")
 
@@ -121,9 +131,9 @@ flags.DEFINE_string("mixture", "", "Workdirs whose probabilities are averaged: a
 flags.DEFINE_string(
     "against",
     "",
-    "Of compare: another evaluated workdir; of judge: a split; of plan: configs, with commas.",
+    "Another workdir, of compare; workdirs, of report; a split, of judge; configs, of plan.",
 )
-flags.DEFINE_string("output", "", "Where eval, sample, judge and export write; a .glz.")
+flags.DEFINE_string("output", "", "Where eval, sample, judge, export, report write.")
 flags.DEFINE_string(
     "input", "", "Of compress: a folder, an .npz or a split; of decompress: a .glz."
 )

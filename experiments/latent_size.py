@@ -18,7 +18,8 @@ METRICS = ("bce", "mse", "ssim")
 
 def get_config() -> ConfigDict:
     config = mnist_ae_dense.get_config()
-    config.train.update(steps=15 * 214, sample_every=0, eval_every=5 * 214, tensorboard=False)
+    config.train.update(steps=15 * 214, sample_every=0, eval_every=5 * 214)
+    config.report.writers = ()
     config.optim.update(learning_rate=3e-3, schedule="cosine")
     config.model.code_activation = "none"
     return config

@@ -25,6 +25,8 @@ from genlab.workdir import paths, places
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DISK |= {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 
+SWITCHED = {"true": True, "false": False, "1": True, "0": False}  # as flags of bools may be given
+
 
 def parse(argv: Sequence[str]) -> list[str]:
     """Defines `--config` from the file or workdir that argv names, and parses all flags.
@@ -44,7 +46,7 @@ def _parse(argv: list[str]) -> list[str]:
         raise UserError(
             "give --config=configs/<name>.py, --workdir of a trained run, or --pretrained=NAME."
         )
-    config = configs.load(file) if file else run_configs.read(place)
+    config = _config(file, place, mode, argv)
     if mode == "sweep":
         configs.admit_sweep(config)
     argv = [_spelled_today(arg) for arg in argv]
@@ -64,6 +66,16 @@ def _parse(argv: list[str]) -> list[str]:
     configs.complete(flags.FLAGS.config)  # spells what was overridden as today
     configs.check_values(flags.FLAGS.config)
     return rest
+
+
+def _config(file: str, place: str, mode: str, argv: list[str]) -> ConfigDict:
+    """Of a file or a workdir; `--mode=report` reads those of its runs and takes none."""
+    if mode != "report":
+        return configs.load(file) if file else run_configs.read(place)
+    overrides = [f"config.{key}" for key, _ in _overrides(argv)]
+    if given := ["config"] * bool(file) + overrides:
+        raise UserError(f"--{given[0]}: --mode=report shows runs as they are; leave it out.")
+    return configs.base()
 
 
 def _place(argv: list[str]) -> str:
@@ -97,11 +109,15 @@ def _overrides(argv: list[str]) -> Iterator[tuple[str, str]]:
 
 def _spelled_today(arg: str) -> str:
     """A flag, with the new name of a key that was renamed."""
-    for old, new in configs.RENAMED.items():
-        flag, equals, value = arg.partition("=")
-        if flag.lstrip("-") == f"config.{old}":
-            return f"--config.{new}{equals}{value}"
-    return arg
+    flag, equals, value = arg.partition("=")
+    old = flag.lstrip("-").removeprefix("config.")
+    if not flag.lstrip("-").startswith("config.") or old not in configs.RENAMED:
+        return arg
+    new, meaning = configs.RENAMED[old]
+    switched = SWITCHED.get(value.lower())
+    if switched is not None and meaning(switched) is not switched:
+        value = str(meaning(switched))
+    return f"--config.{new}{equals}{value}"
 
 
 def _take(argv: list[str], name: str) -> tuple[str, list[str]]:

@@ -27,7 +27,11 @@ from genlab.sections.sweeping import SWEEPING
 WATCH = "train.watch"
 POPULATION = "train.population"  # mirrors the config, with a tuple of values for a key
 SWEEP = "sweep"  # a section that only configs of experiments have
-RENAMED = {"eval.features": "eval.classifier"}  # old keys, which are still read
+# Old keys, which are still read: their new names, and what their values mean today.
+RENAMED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "eval.features": ("eval.classifier", lambda value: value),
+    "train.tensorboard": ("report.writers", lambda on: ("tensorboard",) if on else ()),
+}
 
 
 def base(family: str = "") -> ConfigDict:
@@ -76,8 +80,8 @@ def complete(config: ConfigDict) -> list[str]:
     """
     added = []
     with config.unlocked():
-        for old, new in RENAMED.items():
-            _move(config, old, new)
+        for old in RENAMED:
+            _move(config, old)
         family = config.get("task", "")
         for path, section in _sections(config).items():
             for name, field in fields_of(section).items():
@@ -89,11 +93,12 @@ def complete(config: ConfigDict) -> list[str]:
     return added
 
 
-def _move(config: ConfigDict, old: str, new: str) -> None:
+def _move(config: ConfigDict, old: str) -> None:
     path, _, name = old.rpartition(".")
     if path in config and name in config[path]:
+        new, meaning = RENAMED[old]
         section, _, last = new.rpartition(".")
-        config[section][last] = config[path][name]
+        at(config, section, make=True)[last] = meaning(config[path][name])
         del config[path][name]
 
 
@@ -284,7 +289,8 @@ def smoke(config: ConfigDict) -> None:
     )
     call = config.train.steps_per_call
     config.train.update(steps=6 * call, log_every=2 * call, eval_every=3 * call)
-    config.train.update(checkpoint_every=3 * call, sample_every=0, tensorboard=False)
+    config.train.update(checkpoint_every=3 * call, sample_every=0)
+    config.report.writers = ()
     config.eval.update(batch_size=16, images=32)
     config.sample.update(count=4, batch_size=16)
     if config.task:

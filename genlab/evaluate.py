@@ -11,13 +11,13 @@ import numpy as np
 
 from genlab import data
 from genlab.condition import Spec
+from genlab.metrics.paired import IMAGE
 from genlab.noise import AXIS
 from genlab.parallel import Replicas, on_one_device
 from genlab.state import Tree
 from genlab.task import Task, abstract_batch, abstract_state, in_float32
 
 PerImage = dict[str, Any]  # {metric: f32[N]}
-IMAGE = "image"  # the key of what tells images apart
 
 
 def metric_names(task: Task, spec: Spec) -> set[str]:

@@ -30,7 +30,7 @@ FREE_NUMBERS = {"seed", "corruption.mean", "train.watch.x.low", "train.watch.x.h
 FREE_TEXTS = {
     *("task", "data.source", "data.label", "data.data_dir", "data.train_split", "data.valid_split"),
     *("data.eval_split", "train.best_metric", "train.init_from", "eval.step", "eval.classifier"),
-    *("eval.reference", "sample.method"),
+    *("eval.reference", "sample.method", "report.project"),
 }
 OPTIMIZER_NAMES = {
     f"{path}.{key}"

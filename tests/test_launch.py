@@ -24,7 +24,7 @@ MISTAKES = {
     ),
     (DIGITS, "--config.data.batch=1"): (2, "Did you mean 'data.batch_size'"),
     (DIGITS, "--config.data.batch_size=many"): (2, "config.data.batch_size=many"),
-    (DIGITS, "--config.train.tensorboard=perhaps"): (2, "config.train.tensorboard=perhaps"),
+    (DIGITS, "--config.report.writers=perhaps"): (2, "report.writers[0]: 'perhaps' is not"),
     (DIGITS, "--config.model.features=2.5"): (2, "config.model.features=2.5"),
     (DIGITS, "--mode=trian"): (2, "--mode=trian: no such mode. Did you mean 'train'"),
     (DIGITS, "--wrkdir=x"): (2, "wrkdir"),

@@ -66,7 +66,7 @@ def few(config):
         config.model.update(features=(4, 4, 4, 4), decoder_features=(4, 4, 4, 4), start=4, code=3)
         config.density.components = 2
     config.train.update(steps=2, log_every=1, eval_every=2, checkpoint_every=2, sample_every=0)
-    config.train.tensorboard = False
+    config.report.writers = ()
     config.sample.batch_size = 16
     return config
 

@@ -92,7 +92,7 @@ def test_kill_9_between_and_during_saves_changes_nothing(whole, tmp_path):
     assert done.wait() == 0, done.stderr
     assert_same_run(workdir, whole)
     resumed = [json.loads(x) for x in (workdir / "events.jsonl").read_text().splitlines()]
-    assert resumed[-1]["event"] == "resume"
+    assert [x["event"] for x in resumed][-2:] == ["resume", "trained"]
     assert len((workdir / "runs.jsonl").read_text().splitlines()) == 3
 
 

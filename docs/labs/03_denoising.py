@@ -47,7 +47,8 @@ config.loss = "mse"
 config.corruption.name = "salt"
 config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=128)
 config.optim.update(learning_rate=2e-3, schedule="cosine")
-config.train.update(steps=STEPS, log_every=50, eval_every=0, tensorboard=False, figures=False)
+config.train.update(steps=STEPS, log_every=50, eval_every=0, figures=False)
+config.report.writers = ()
 
 # %% [markdown]
 # Training; run the cell again and it says that there is nothing to train.

@@ -46,7 +46,8 @@ def config_of(size):
     config = autoencoder.config("dense.Autoencoder", code=size)
     config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=128)
     config.optim.update(learning_rate=2e-3, schedule="cosine")
-    config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+    config.train.update(steps=STEPS, eval_every=0, figures=False)
+    config.report.writers = ()
     return config
 
 

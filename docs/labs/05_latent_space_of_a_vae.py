@@ -45,7 +45,8 @@ def show(*rows, columns=10):
 config = vae.config("dense.Autoencoder", code=2)
 config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=128)
 config.optim.update(learning_rate=2e-3, schedule="cosine")
-config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+config.train.update(steps=STEPS, eval_every=0, figures=False)
+config.report.writers = ()
 
 # %% [markdown]
 # Training.

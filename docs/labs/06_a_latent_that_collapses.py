@@ -48,7 +48,8 @@ def config_of(beta):
     config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=128)
     config.data.update(train_split="train[:20%]", valid_split="train[90%:]")
     config.optim.update(learning_rate=2e-3, schedule="cosine")
-    config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+    config.train.update(steps=STEPS, eval_every=0, figures=False)
+    config.report.writers = ()
     config.eval.samples = 10
     return config
 

@@ -46,7 +46,8 @@ def show(*rows, columns=10):
 players = {"name": "gan.DenseGenerator"}, {"name": "gan.DenseDiscriminator"}
 config = gan.config(*players, learning_rate=6e-4, b1=0.5)
 config.data.update(source=SOURCE, image_size=28, channels=1, upscale=True, batch_size=64)
-config.train.update(steps=STEPS, log_every=20, eval_every=0, tensorboard=False, figures=False)
+config.train.update(steps=STEPS, log_every=20, eval_every=0, figures=False)
+config.report.writers = ()
 
 # %% [markdown]
 # Training.

@@ -77,7 +77,8 @@ def config_of(network):
     config.data.update(source="digits", batch_size=32)
     config.likelihood.levels = 17
     config.optim.update(learning_rate=2e-3, schedule="cosine", ema=0.98)
-    config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+    config.train.update(steps=STEPS, eval_every=0, figures=False)
+    config.report.writers = ()
     return config
 
 

@@ -53,7 +53,8 @@ def config_of(groups):
     config.likelihood.levels = 16
     config.data.update(source=SOURCE, image_size=SIDE, channels=3, upscale=True, batch_size=64)
     config.optim.update(name="muon", learning_rate=1e-2, schedule="cosine", ema=0.98)
-    config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+    config.train.update(steps=STEPS, eval_every=0, figures=False)
+    config.report.writers = ()
     return config
 
 

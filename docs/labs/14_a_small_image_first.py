@@ -50,7 +50,8 @@ config = autoregressive.config("multiscale.MultiScale", factor=2, small=small, l
 config.data.update(source="digits", batch_size=32)
 config.likelihood.levels = 17
 config.optim.update(learning_rate=2e-3, schedule="cosine", ema=0.98)
-config.train.update(steps=STEPS, eval_every=0, tensorboard=False, figures=False)
+config.train.update(steps=STEPS, eval_every=0, figures=False)
+config.report.writers = ()
 
 # %% [markdown]
 # Training, and test nats beside those of the PixelCNN that comes with genlab and was trained for 2,000 steps.

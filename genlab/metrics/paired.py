@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+IMAGE = "image"  # the key of what tells images apart
+
 
 def standard_error(values: np.ndarray) -> float:
     """Of the mean of f[N]; of a single value 0."""
@@ -49,3 +51,14 @@ def difference(first: np.ndarray, second: np.ndarray) -> Difference:
     each = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     half = half_width(standard_error(each), len(each))
     return Difference(float(each.mean()), half, len(each))
+
+
+def differences(
+    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
+) -> dict[str, Difference] | None:
+    """{metric: first minus second} of values f[N] of each image; None if they are of other images,
+    by what `IMAGE` tells of them."""
+    if not np.array_equal(first[IMAGE], second[IMAGE]):
+        return None
+    shared = [name for name in first if name in second and name != IMAGE]
+    return {name: difference(first[name], second[name]) for name in shared}

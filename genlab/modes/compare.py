@@ -3,51 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from genlab.errors import UserError
-from genlab.evaluate import IMAGE
-from genlab.metrics.paired import Difference, difference
-from genlab.workdir import lines, paths, places
-
-VALUES = "values"  # the key of a line of eval.jsonl that names its array
-FREE = ("weights", "orders", "members")  # of a protocol: two models may differ in these
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A line of eval.jsonl with the values of each image.
-
-    values: {metric: f32[N]}, and what tells images apart.
-    """
-
-    name: str
-    line: dict[str, Any]
-    values: dict[str, np.ndarray]
-
-
-def last_of(workdir: str, step: int | None = None) -> Evaluated:
-    """The last evaluation of a run that kept its values; step: of that step alone.
-
-    Raises: UserError if there is none.
-    """
-    folder = paths.of(places.output(workdir))
-    found = [
-        line
-        for line in lines.read_lines(folder / "eval.jsonl")
-        if VALUES in line and (step is None or line["step"] == step)
-    ]
-    if not found or not (folder / found[-1][VALUES]).exists():
-        raise UserError(
-            f"{workdir}: no evaluation with values of each image; run --mode=eval on it."
-        )
-    packed = io.BytesIO((folder / found[-1][VALUES]).read_bytes())
-    with np.load(packed) as arrays:
-        return Evaluated(workdir, found[-1], dict(arrays))
+from genlab.metrics import paired
+from genlab.metrics.paired import Difference
+from genlab.workdir.evaluations import FREE, Evaluated, last_of
 
 
 def differences(first: Evaluated, second: Evaluated) -> dict[str, Difference]:
@@ -55,13 +15,13 @@ def differences(first: Evaluated, second: Evaluated) -> dict[str, Difference]:
 
     Raises: UserError if the images are not the same.
     """
-    if not np.array_equal(first.values[IMAGE], second.values[IMAGE]):
+    found = paired.differences(first.values, second.values)
+    if found is None:
         raise UserError(
             f"{first.name} and {second.name} were evaluated on other images"
             f" ({_split(first)}; {_split(second)}); evaluate both on the same split."
         )
-    shared = [name for name in first.values if name in second.values and name != IMAGE]
-    return {name: difference(first.values[name], second.values[name]) for name in shared}
+    return found
 
 
 def against_the_first(runs: dict[str, str], metrics: list[str]) -> list[str]:

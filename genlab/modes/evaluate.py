@@ -20,9 +20,10 @@ from genlab.evaluate import PerImage
 from genlab.judging.judgement import Judgement
 from genlab.metrics import paired
 from genlab.model import Model, restore, restore_for
-from genlab.modes import compare, compare_samples
+from genlab.modes import compare_samples
 from genlab.modes.output import Output
 from genlab.task import Task
+from genlab.workdir.evaluations import VALUES
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Evaluation:
             line |= self.comparison.numbers(compare_samples.NAME)
             line |= {"samples_protocol": self.comparison.protocol}
             errors = errors | self.comparison.sets[compare_samples.NAME].errors
-        line |= {"standard_error": errors, compare.VALUES: self.values}
+        line |= {"standard_error": errors, VALUES: self.values}
         return line | ({"remarks": self.remarks} if self.remarks else {})
 
 

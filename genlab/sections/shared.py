@@ -8,6 +8,8 @@ from typing import Annotated
 
 from genlab.sections.fields import Count, Natural, NonNegative, OneOf, Range, Rate, Share
 
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")  # `genlab/trackers` has a file for each
+
 
 @dataclass(frozen=True)
 class Run:
@@ -81,7 +83,6 @@ class Train:
     best_mode: Annotated[str, OneOf(("min", "max"))] = "min"
     patience: Natural = 0  # evaluations without a better best_metric that end the run; 0 is off
     init_from: str = ""  # a workdir or pretrained:NAME whose parameters to start from
-    tensorboard: bool = True
     max_attempts: Natural = 3  # rollbacks before the run stops
 
 
@@ -122,6 +123,14 @@ class Sample:
     seed: Natural = 0
 
 
+@dataclass(frozen=True)
+class Report:
+    """Where the numbers and pictures of a training go beside its workdir: see docs/trackers.md."""
+
+    writers: tuple[Annotated[str, OneOf(TRACKERS)], ...] = ("tensorboard",)
+    project: str = "genlab"  # under which a tracker keeps the run
+
+
 SHARED: dict[str, type] = {
     "": Run,
     "data": Data,
@@ -129,4 +138,5 @@ SHARED: dict[str, type] = {
     "train": Train,
     "eval": Eval,
     "sample": Sample,
+    "report": Report,
 }

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from genlab import config as configs
 from genlab.errors import Held, Preempted, RunStopped, UserError, hint, log
 from genlab.hosts import watchdog
+from genlab.modes import report
 from genlab.sweeps import books, halving, pictures, points, states, table
 from genlab.sweeps.launcher import Launcher
 from genlab.sweeps.points import Run
@@ -109,6 +110,7 @@ class Sweep:
         if results := _results(self._standings()):
             with contextlib.nullcontext() if jax.process_count() > 1 else self._alone_at_files():
                 pictures.draw_samples(self.folder, results)  # by all: they restore together
+            watchdog.on_first(lambda: report.report(str(self.folder)))
         watchdog.on_first(self._show)
         self._end()
 

@@ -43,6 +43,7 @@ class Ends:
     def finished(self, step: int) -> None:
         """At its last step."""
         self.checkpoints.wait()
+        self.report.event("trained", step=step)
         made = [f"{n}/" for n in ("samples", "figures") if (self.workdir / n).exists()]
         told = f"; pictures in {', '.join(made)}" if made else ""
         self.report.say(f"{self.workdir}: trained to step {step}{told}.")
@@ -82,6 +83,7 @@ class Ends:
     def stopped_by_watch(self, step: int) -> NoReturn:
         """By a limit whose action is "stop"."""
         self.checkpoints.wait()
+        self.report.event("stopped_by_watch", step=step)
         raise RunStopped(f"{self.workdir}: stopped by train.watch and saved at step {step}.")
 
     def not_finite(self, step: int, name: str, value: Any, saved: int | None) -> NoReturn:

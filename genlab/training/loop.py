@@ -20,6 +20,7 @@ from genlab.data.fingerprint import fingerprint
 from genlab.errors import RunStopped, UserError, hint
 from genlab.hosts import board, writer
 from genlab.parallel import Replicas
+from genlab.trackers import choose as trackers
 from genlab.training import watch
 from genlab.training.compiled import compile_steps, compile_together, metrics_of_a_step
 from genlab.training.ends import Ends, told_patience
@@ -56,6 +57,7 @@ def train_together(wanted: Sequence[Member]) -> None:
     Raises: UserError for runs that differ in what one program cannot; see `train`.
     """
     config = wanted[0].config
+    trackers.refuse_missing(config.report.writers)
     replicas = parallel.replicas(config.parallel)
     for one in wanted:
         configs.refuse_another_run(one.config, one.workdir)
@@ -149,9 +151,11 @@ def _checkpoints(config: ConfigDict, workdir: epath.Path) -> Checkpoints:
 def _announce(opened: Opened, several: bool) -> Report:
     """Writes what is known at the start: config.json, runs.jsonl, a resume."""
     config, workdir, start = opened.starts.config, opened.starts.workdir, opened.start
-    board = config.train.tensorboard and not opened.over
+    writes = jax.process_index() == 0 and not opened.over
+    names = trackers.available(config.report.writers) if writes else []
+    told = trackers.opened(names, workdir, config.report.project, settings.flat(config))
     name = workdir.name if several else ""
-    report = Report(workdir, config.train.steps, start.step, board, name)
+    report = Report(workdir, config.train.steps, start.step, told, name)
     if opened.over:
         return report
     if report.active:

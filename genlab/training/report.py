@@ -1,9 +1,8 @@
-"""What a run tells: lines of JSON, TensorBoard, and a person at a terminal."""
+"""What a run tells: lines of JSON, trackers, and a person at a terminal."""
 
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections import deque
@@ -15,38 +14,39 @@ from etils import epath
 from tqdm import tqdm
 
 from genlab.errors import log
+from genlab.trackers.contract import Writer
 from genlab.training.watch import Limit
+from genlab.workdir import runs
 from genlab.workdir.lines import Appended, append
 
 
 class Report:
     """Where a training run writes. On all processes but the first it is silent.
 
-    metrics.jsonl holds only what config and step determine; speeds go to the bar and TensorBoard.
+    metrics.jsonl holds only what config and step determine; speeds go to the bar and trackers.
     Of several runs at once each has a `name`, for a person.
     """
 
     def __init__(
-        self, workdir: epath.Path, steps: int, start: int, tensorboard: bool, name: str = ""
+        self, workdir: epath.Path, steps: int, start: int, trackers: Writer, name: str = ""
     ) -> None:
         self.workdir, self.steps, self.active = workdir, steps, jax.process_index() == 0
         self.name = f"{name} " if name else ""
         self.lines = Appended(workdir / "metrics.jsonl")
-        self.board = _tensorboard(workdir) if tensorboard and self.active else None
+        self.trackers = trackers
         self.began, self.start, self.told = time.monotonic(), start, deque([-math.inf], 1)
         terminal = sys.stderr.isatty() and self.active
         self.bar = tqdm(total=steps, initial=start, unit="step", disable=not terminal)
 
     def metrics(self, step: int, epoch: float, split: str, values: dict[str, Any]) -> None:
-        """One line of metrics.jsonl, TensorBoard scalars, and word to the terminal; numbers only,
+        """One line of metrics.jsonl, the same to trackers, and word to the terminal; numbers only,
         lists are left to evaluations."""
         if not self.active:
             return
         values = {name: x for name, x in values.items() if not isinstance(x, list)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values}
         self.lines.add(line)
-        if self.board:
-            self.board.write_scalars(step, {f"{split}/{k}": v for k, v in values.items()})
+        self.trackers.scalars(step, {f"{split}/{k}": v for k, v in values.items()})
         shown = {k: v for k, v in values.items() if "/" not in k}
         text = ", ".join(f"{k} {v:.4g}" for k, v in shown.items())
         if not self.bar.disable:
@@ -67,9 +67,9 @@ class Report:
         self.bar.update(steps)
 
     def event(self, kind: str, **what: Any) -> None:
-        """One line of events.jsonl: something that happened, such as a resume."""
+        """One line of events.jsonl: something that happened, such as a resume, and when."""
         if self.active:
-            append(self.workdir / "events.jsonl", {"event": kind, **what})
+            append(self.workdir / "events.jsonl", {"event": kind, **what, "time": runs.now()})
 
     def alarm(self, limit: Limit, value: float, step: int) -> None:
         """A watched metric that left its limits."""
@@ -78,9 +78,8 @@ class Report:
         self.say(f"{self.workdir}: {limit.told(value, step)}: {limit.action}")
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
-        """u8[h,w,3] to TensorBoard."""
-        if self.board:
-            self.board.write_images(step, {name: picture[None]})
+        """u8[h,w,3] to trackers."""
+        self.trackers.image(step, name, picture)
 
     def say(self, text: str) -> None:
         """A line for a person, above the bar."""
@@ -92,22 +91,9 @@ class Report:
         self.lines.flush()
 
     def close(self) -> None:
-        """Writes what waits, and ends the bar and the event file."""
+        """Writes what waits, and ends the bar and the trackers."""
         self.flush()
         self.bar.close()
-        if self.board:
-            speed = (self.bar.n - self.start) / max(time.monotonic() - self.began, 1e-9)
-            self.board.write_scalars(self.bar.n, {"steps_per_second": speed})
-            self.board.close()
-
-
-def _tensorboard(workdir: epath.Path) -> Any:
-    """A clu writer of event files, or None without TensorFlow, said once."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow's notice about it
-    try:
-        from clu import metric_writers
-    except ImportError:
-        log.info("TensorBoard is off: TensorFlow is not installed.")
-        return None
-    return metric_writers.SummaryWriter(str(workdir))
+        speed = (self.bar.n - self.start) / max(time.monotonic() - self.began, 1e-9)
+        self.trackers.scalars(self.bar.n, {"steps_per_second": speed})
+        self.trackers.close()

@@ -19,6 +19,7 @@ from genlab.task import abstract_state
 from genlab.training.compiled import initial_state, initialised_from
 from genlab.training.progress import CARRIED, Progress
 from genlab.workdir import lines as json_lines
+from genlab.workdir import runs
 from genlab.workdir.checkpoint import Checkpoints
 
 
@@ -73,7 +74,7 @@ class Starts:
             )
         if jax.process_index() == 0:  # noted first: a kill from here on resumes as this attempt
             note = {"event": "rollback", "step": step, "to": best, "attempt": attempt}
-            json_lines.append(self.workdir / "events.jsonl", note)
+            json_lines.append(self.workdir / "events.jsonl", note | {"time": runs.now()})
         return self._back(best, attempt)
 
     def _back(self, to: int, attempt: int) -> Progress:

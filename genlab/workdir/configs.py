@@ -61,6 +61,7 @@ FREE = (
     "sample.",
     "eval.",
     "sweep.",
+    "report.",
     "parallel",
     "data.data_dir",
     "data.resident_mb",

@@ -16,6 +16,8 @@ import numpy as np
 from genlab.state import Tree
 from genlab.version import __version__
 
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # UTC
+
 
 def counts(params: Tree, other: Tree) -> dict[str, dict[str, int]]:
     """{player: {"trainable", "other", "total"}} numbers of parameters."""
@@ -50,10 +52,15 @@ def command() -> str:
     return shlex.join(["python", *sys.argv])
 
 
+def now() -> str:
+    """The time, as all files of a workdir write it."""
+    return time.strftime(TIME, time.gmtime())
+
+
 def start_of_run(parameters: dict[str, Any]) -> dict[str, Any]:
     """What runs.jsonl records of a start."""
     return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": now(),
         "command": sys.argv,
         "commit": commit(),
         "python": sys.version.split()[0],
