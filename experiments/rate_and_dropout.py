@@ -18,7 +18,7 @@ METRICS = ("nll", "bits_per_dim")
 def get_config() -> ConfigDict:
     config = digits_pixelcnn.get_config()
     config.train.update(steps=400, eval_every=0, checkpoint_every=200, sample_every=0)
-    config.train.tensorboard = False
+    config.report.writers = ()
     config.sweep = ConfigDict({"trials": 16, "trials_at_once": 2, "parallel": 2, "metric": "nll"})
     return config
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genlab.errors import RunStopped
-from genlab.modes import evaluate, report, sample, sweep
+from genlab.modes import evaluate, report, sample
 from genlab.training import loop as train
 from genlab.workdir import lines, lock
 from tests import browser

@@ -28,7 +28,8 @@ def get_config():
     config.model.update(features=4, layers=1, first_kernel=3, head=4)
     config.data.update(train_split="train[:40]", valid_split="train[40:56]")
     config.data.update(eval_split="test[:20]", batch_size=8)
-    config.train.update(eval_every=0, log_every=20, checkpoint_every=20, tensorboard=False)
+    config.train.update(eval_every=0, log_every=20, checkpoint_every=20)
+    config.report.writers = ()
     return config
 
 
