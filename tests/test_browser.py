@@ -60,7 +60,7 @@ def swept(tmp_path_factory) -> Path:
     """Twelve runs, of which the first two are real: more than there are colours."""
     folder = tmp_path_factory.mktemp("swept")
     points = [{"optim.learning_rate": rate, "seed": 0} for rate in (1e-3, 1e-2)]
-    run_sweep(experiment(), folder, points, ("nll",))
+    run_sweep(experiment(), str(folder), points, ("nll",))
     assert (folder / "report.html").exists(), "a sweep writes its report at its end"
     for number in range(10):
         other = folder / f"more={number}"
