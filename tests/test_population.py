@@ -13,13 +13,12 @@ import genlab
 from genlab import config as configs
 from genlab.condition import Spec
 from genlab.errors import Preempted, RunStopped, UserError
-from genlab.modes import sweep
 from genlab.training import loop as train
 from genlab.training import population
 from genlab.training.ends import Ends
 from genlab.workdir import configs as run_configs
 from genlab.workdir.lines import read_lines
-from tests import helpers
+from tests import helpers, sweeps
 from tests.conftest import ROOT, tiny_config
 
 SPEC = Spec((8, 8, 1), tuple("0123456789"))
@@ -193,7 +192,7 @@ def test_a_sweep_trains_runs_next_to_each_other_by_one_program(tmp_path, monkeyp
 
     monkeypatch.setattr(train, "population", counted)
     points = [{"seed": seed} for seed in range(2)]
-    sweep.sweep(swept(2), str(tmp_path), points, ("cross_entropy",))
+    sweeps.swept(swept(2), str(tmp_path), points, ("cross_entropy",))
     assert trained == [2] and "| 2 |" in (tmp_path / "table.md").read_text()
     assert all((tmp_path / f"seed={seed}" / "eval.jsonl").exists() for seed in range(2))
 
@@ -201,7 +200,7 @@ def test_a_sweep_trains_runs_next_to_each_other_by_one_program(tmp_path, monkeyp
 def test_a_sweep_of_populations_is_one_line(tmp_path):
     config = with_population(swept(1), {"seed": (0, 1)})
     with pytest.raises(UserError, match=r"leave it out and set sweep.population"):
-        sweep.sweep(config, str(tmp_path), [{"seed": 0}], ("cross_entropy",))
+        sweeps.swept(config, str(tmp_path), [{"seed": 0}], ("cross_entropy",))
 
 
 @pytest.mark.parametrize(
@@ -213,4 +212,4 @@ def test_a_sweep_of_populations_is_one_line(tmp_path):
 )
 def test_a_sweep_that_cannot_go_together_is_one_line(points, sweeping, told, tmp_path):
     with pytest.raises(UserError, match=told):
-        sweep.sweep(swept(2, **sweeping), str(tmp_path), points, ("cross_entropy",))
+        sweeps.swept(swept(2, **sweeping), str(tmp_path), points, ("cross_entropy",))
