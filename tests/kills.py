@@ -40,6 +40,7 @@ FLAGS = (
     "--config.report.writers=()",
     "--config.model.features=4",
     "--config.model.layers=1",
+    "--config.optim.schedule=constant",  # of the cosine the last step is part
     "--lost_timeout=10",
     "--join_timeout=20",
 )

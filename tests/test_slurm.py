@@ -72,6 +72,8 @@ def test_a_run_past_its_time_limit_saves_and_goes_on(tmp_path):
     else:
         until(lambda: slurm.saved(0))
     assert "running" in line_of(slurm.look(*limits), 0) and slurm.job(0) == first
+    resumed = slurm.saved(0)
+    until(lambda: slurm.saved(0) > resumed)  # before its first step there is nothing to save
     scancel(first)
     until(lambda: slurm.events(0)[-1:] == ["preempted"] and state(first) == "CANCELLED")
     told = line_of(slurm.end("--config.sweep.wait=False").stdout, 0)
