@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -66,7 +65,9 @@ class Blank:
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Split`."""
         images = np.zeros((*rows.shape, *self.spec.shape), np.uint8)
-        return {"image": images, "label": np.zeros(rows.shape, np.int32)}
+        one = tasks.abstract_batch(self.spec)["label"]
+        labels = np.zeros((*rows.shape, *one.shape[1:]), one.dtype)
+        return {"image": images, "label": labels}
 
     def read_marked(self, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """See `Split`."""
@@ -137,7 +138,7 @@ def _samplers(
     images of its own."""
     size = config.sample.batch_size
     key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
-    labels = jax.ShapeDtypeStruct((size,), jnp.int32)
+    labels = jax.eval_shape(lambda: task.condition.no_labels(size))
     device = replicas.mesh.devices.flat[0]
     methods = ("cached", "fixed_point") if isinstance(task, Completes) else ("auto",)
     for method in methods:
