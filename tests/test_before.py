@@ -31,7 +31,9 @@ def before(tmp_path, monkeypatch) -> Path:
     for pictures in ("progress", "finale"):  # they take longer than the rest
         monkeypatch.setattr(f"genlab.pictures.run.{pictures}", lambda *_: iter(()))
     with tarfile.open(ROOT / "tests" / "data" / "before_the_rooms.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        # What extractall takes as `filter` from Python 3.11.4 on.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     return tmp_path / "before"
 
 
