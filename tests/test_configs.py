@@ -28,19 +28,29 @@ CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] 
 VARIANTS = {"mnist_pixelcnn": ["smoke,lab"]}
 
 
-# Colour images take the longest to compile: with the thorough tests.
+def loaded(name: str) -> ConfigDict:
+    file, _, argument = name.partition(":")
+    return configs.load(f"{ROOT}/configs/{file}.py:{argument}")
+
+
+# Colour images take the longest to compile: with the thorough tests, as is every config whose
+# task and networks another has too.
 SLOW = ("cifar10", "celeba", "lfw")
 
 
 def all_arguments() -> list:
-    names = [f"{n}:{a}" for n in CONFIGS for a in ["smoke", *VARIANTS.get(n, [])]]
-    thorough = pytest.mark.thorough
-    return [pytest.param(n, marks=thorough) if n.startswith(SLOW) else n for n in names]
-
-
-def loaded(name: str) -> ConfigDict:
-    file, _, argument = name.partition(":")
-    return configs.load(f"{ROOT}/configs/{file}.py:{argument}")
+    names, seen = [f"{n}:{a}" for n in CONFIGS for a in ["smoke", *VARIANTS.get(n, [])]], set()
+    found = []
+    for name in names:
+        config = loaded(name)
+        kind = (
+            config.task,
+            *(v for k, v in configs.flat(config).items() if k.endswith(".name") and "." in v),
+        )
+        again = name.startswith(SLOW) or kind in seen
+        seen |= set() if again else {kind}
+        found.append(pytest.param(name, marks=pytest.mark.thorough) if again else name)
+    return found
 
 
 @pytest.fixture
