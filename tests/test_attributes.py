@@ -94,6 +94,7 @@ def test_a_run_told_attributes_is_evaluated_and_goes_on(workdir, tmp_path, capsy
     assert restore(str(workdir)).step == 152
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [tiny_config, tiny_gan])
 def test_other_families_are_told_attributes_too(make, tmp_path):
     """Trained to the end, pictures and all; what is drawn depends on what is told."""

@@ -240,6 +240,7 @@ def test_a_run_stopped_after_every_step_ends_as_one_that_was_not(tmp_path):
     assert same(whole.state, parts.state)
 
 
+@pytest.mark.thorough
 def test_a_step_is_the_same_on_four_devices_as_on_one():
     """Batch statistics are taken over all replicas: see gan_run.py."""
     flags = {"PYTHONPATH": str(ROOT), "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}

@@ -144,6 +144,7 @@ def test_training_a_finished_run_again_says_so(run, launch):
     assert done.returncode == 0 and "at step 6 of 6: nothing to train" in done.stdout
 
 
+@pytest.mark.thorough
 def test_benchmark_gives_its_ratios(launch):
     done = launch(DIGITS, "--mode=benchmark", "--config.sample.batch_size=8")
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,8 @@ from genlab import data, restore
 from genlab.training import loop as train
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.thorough
+
 SPLITS = {
     "lfw": {"train": 20},
     "celeb_a": {"train": 12, "validation": 4, "test": 4},

@@ -16,6 +16,8 @@ from genlab.evaluate import IMAGE
 from genlab.modes import compare
 from tests import launcher
 
+pytestmark = pytest.mark.thorough
+
 
 def start(workdir: Path, mode: str, devices: int, *hosts: str) -> launcher.Launch:
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
