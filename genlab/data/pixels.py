@@ -8,6 +8,7 @@ has no certain reading is refused.
 from __future__ import annotations
 
 import io
+import logging
 import os
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from genlab.data.examples import Unreadable
 
 # Pillow opens them, but they are drawings, films, measurements or containers, not pictures.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its reasons come in our own lines
+
 NO_PICTURES = {
     "BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MCIDAS", "MPEG", "WMF",
 }  # fmt: skip
