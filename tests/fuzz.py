@@ -119,7 +119,7 @@ def _tree(root: Path, rng: Random, depth: int = 0) -> None:
     folders = (0.0, 1.0, 0.5)[rng.choice(3, p=(0.45, 0.45, 0.1))]
     for _ in range(int(rng.integers(1, 5))):
         name = NAMES[rng.integers(len(NAMES))] or "x"
-        if depth < 3 and rng.random() < folders:
+        if depth < 3 and rng.random() < folders and not (root / name).is_file():
             (root / name).mkdir(exist_ok=True)
             _tree(root / name, rng, depth + 1)
             continue
