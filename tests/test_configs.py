@@ -33,9 +33,9 @@ def loaded(name: str) -> ConfigDict:
     return configs.load(f"{ROOT}/configs/{file}.py:{argument}")
 
 
-# Colour images take the longest to compile: with the thorough tests, as is every config whose
+# Those that take the longest to compile are with the thorough tests, as is every config whose
 # task and networks another has too.
-SLOW = ("cifar10", "celeba", "lfw")
+SLOW = ("cifar10", "celeba", "lfw", "mnist_multiscale", "mnist_dcgan")
 
 
 def all_arguments() -> list:

@@ -267,6 +267,7 @@ def ring(count: int) -> np.ndarray:
     return np.round((points + 1.0) * 127.5).astype(np.uint8)[:, None, :, None]
 
 
+@pytest.mark.thorough
 def test_all_eight_gaussians_of_a_ring_are_covered():
     """Non-saturating, with a gradient penalty of 0.1, 4,000 steps."""
     config = configs.load(f"{ROOT}/configs/mnist_gan.py").unlock()

@@ -93,6 +93,7 @@ def test_an_override_that_has_a_meaning_is_applied_and_stamped(trained, tmp_path
     assert line["protocol"]["split"] == "train[:7]" and line["protocol"]["images"] == 7
 
 
+@pytest.mark.thorough
 def test_another_corruption_is_what_a_denoiser_is_measured_on(tmp_path):
     from genlab.training import loop as train
     from tests.test_codes import code_config
