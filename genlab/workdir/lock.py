@@ -192,8 +192,6 @@ class _Object:
     def __init__(self, path: epath.Path, workdir: str, me: Holder) -> None:
         self.path, self.me, self._store = path, me, paths.filesystem(path)
         if other := self.read():
-            if other.lives_here():
-                _refuse(other, workdir)
             if not other.died_here():
                 _wait_for_silence(other, self.read, workdir)
             if (now := self.read()) and now.token == other.token:
