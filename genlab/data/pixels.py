@@ -18,9 +18,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from genlab.data.examples import Unreadable
 
-# Pillow opens them, but they are drawings, films, measurements or containers, not pictures.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its reasons come in our own lines
 
+# Pillow opens them, but they are drawings, films, measurements or containers, not pictures.
 NO_PICTURES = {
     "BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MCIDAS", "MPEG", "WMF",
 }  # fmt: skip
