@@ -22,7 +22,7 @@ from tests import launcher
 from tests.conftest import tiny_config
 
 PATIENCE = 3600.0  # seconds: ends what would never come; no test waits for it
-EXPERIMENT = """
+TINY = """
 from configs import digits_pixelcnn
 
 METRICS = ("nll",)
@@ -36,7 +36,10 @@ def get_config():
     config.train.update(eval_every=0, log_every=20, checkpoint_every=20)
     config.report.writers = ()
     return config
-
+"""
+EXPERIMENT = (
+    TINY
+    + """
 
 def sweep(add, arg):
     runs, steps, *broken = arg.split("-")
@@ -45,6 +48,7 @@ def sweep(add, arg):
     for place in broken:
         add({"seed": 0, "train.steps": int(steps), "train.init_from": f"/{place}"})
 """
+)
 
 
 def experiment(**settings: Any) -> ConfigDict:

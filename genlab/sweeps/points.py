@@ -108,13 +108,7 @@ def configured(config: ConfigDict, point: Point) -> ConfigDict:
 def _set(config: ConfigDict, known: dict[str, Any], key: str, value: Any) -> None:
     if key not in known:
         raise UserError(f"sweep: {key}: no such key.{hint(key, known)}")
-    section, _, last = key.rpartition(".")
-    try:
-        configs.at(config, section)[last] = value
-    except TypeError:
-        raise UserError(
-            f"sweep: {key}={value!r} is not {type(known[key]).__name__}, which it was."
-        ) from None
+    run_configs.put(config, key, value, "sweep: ")
 
 
 def _named(name: str, own: ConfigDict) -> ConfigDict:

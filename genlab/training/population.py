@@ -95,14 +95,7 @@ def _count(values: dict[str, Any]) -> int:
 def _with(config: ConfigDict, point: dict[str, Any]) -> ConfigDict:
     own = configs.copy(config).unlock()
     for key, value in point.items():
-        section, _, name = key.rpartition(".")
-        try:
-            settings.at(own, section)[name] = value
-        except TypeError:
-            raise UserError(
-                f"train.population.{key}: {value!r} is not"
-                f" {type(settings.at(own, section)[name]).__name__}."
-            ) from None
+        configs.put(own, key, value, "train.population.")
     settings.check_values(own)
     return own.lock()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from genlab.config import complete, flat
+from genlab.config import at, complete, flat
 from genlab.errors import UserError, log
 from genlab.task import family
 from genlab.workdir import paths, places
@@ -32,6 +32,18 @@ def from_json(text: str) -> ConfigDict:
 def copy(config: ConfigDict) -> ConfigDict:
     """An equal config of its own."""
     return from_json(to_json(config))
+
+
+def put(config: ConfigDict, key: str, value: Any, told: str) -> None:
+    """Gives a key that is there a value. Raises UserError, which begins with `told` and the key,
+    for one of another type."""
+    section, _, name = key.rpartition(".")
+    target = at(config, section)
+    try:
+        target[name] = value
+    except TypeError:
+        wanted = type(target[name]).__name__
+        raise UserError(f"{told}{key}={value!r} is not {wanted}.") from None
 
 
 def read(workdir: str) -> ConfigDict:

@@ -14,30 +14,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.sweeps import Sweep, scancel, state, until
+from tests.sweeps import TINY, Sweep, scancel, state, until
 
-SMOKE = """
-from configs import digits_pixelcnn
-
-METRICS = ("nll",)
-STEPS = {{1: {steps}, 2: 1000}}  # of seeds; the first run takes longer than the time limit
-
-
-def get_config():
-    config = digits_pixelcnn.get_config()
-    config.model.update(features=4, layers=1, first_kernel=3, head=4)
-    config.data.update(train_split="train[:40]", valid_split="train[40:56]")
-    config.data.update(eval_split="test[:20]", batch_size=8)
-    config.train.update(eval_every=0, log_every=20, checkpoint_every=20)
-    config.report.writers = ()
-    return config
+SMOKE = (
+    TINY
+    + """
+STEPS = {1: LONG, 2: 1000}  # of seeds; the first run takes longer than the time limit
 
 
 def sweep(add):
     for seed in range(7):
-        add({{"seed": seed, "train.steps": STEPS.get(seed, 200), "train.init_from": ""}})
-    add({{"seed": 0, "train.steps": 200, "train.init_from": "/nowhere"}})
+        add({"seed": seed, "train.steps": STEPS.get(seed, 200), "train.init_from": ""})
+    add({"seed": 0, "train.steps": 200, "train.init_from": "/nowhere"})
 """
+)
 LIMITS = (
     "--config.sweep.slurm.cpus=2",  # of the four that the node claims: two runs at a time
     "--config.sweep.slurm.minutes=3",
@@ -52,7 +42,7 @@ class Eight(Sweep):
     def __init__(self, folder: Path, steps: int):
         self.folder = folder
         file = folder.parent / "eight.py"
-        file.write_text(SMOKE.format(steps=steps))
+        file.write_text(SMOKE.replace("LONG", str(steps)))
         self.command = (f"--config={file}", f"--workdir={folder}", "--mode=sweep")
 
     def trains(self, seed: int) -> bool:
