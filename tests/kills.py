@@ -90,7 +90,7 @@ def ends(pair: list[launcher.Launch]) -> tuple[list[int], float]:
 
 
 def check_ends(pair: list[launcher.Launch], codes: list[int]) -> None:
-    """Each was killed, or was told of it in a line; nobody tells of a traceback."""
+    """Each was killed, or ended with one line about the loss; none printed a traceback."""
     for found, code in zip(pair, codes, strict=True):
         told = found.stderr
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)

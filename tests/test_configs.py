@@ -86,7 +86,7 @@ IN_EARNEST = [n for n in CONFIGS if "accelerators(" in (ROOT / f"configs/{n}.py"
 @pytest.mark.parametrize("variant", ["tpu", "gpu"])
 @pytest.mark.parametrize("name", IN_EARNEST)
 def test_a_variant_for_accelerators_can_be_trained_there(name, variant):
-    """Its fields hold together, its batch divides over a host of chips, and it is told of."""
+    """Its fields hold together, its batch divides over a host of chips, and its header names it."""
     plain, found = loaded(name), loaded(f"{name}:{variant}")
     configs.check_values(found)
     task.load(found, plan.spec_of(found))

@@ -12,7 +12,7 @@ from genlab import task as tasks
 from genlab.errors import UserError
 from genlab.metrics import paired
 from genlab.pages.record import Record
-from genlab.workdir.evaluations import FREE, Measured, last_of, measured
+from genlab.workdir.evaluations import FREE, VALUES, Measured, last_of, measured
 
 # Keys of a config that decide what the validation metrics of a run were measured on.
 DECIDE = ("task", "data.", "likelihood.")
@@ -209,4 +209,4 @@ def _values(record: Record, row: Row) -> dict[str, Any] | None:
         found = last_of(str(record.folder), row.step)
     except (UserError, OSError, ValueError):
         return None
-    return found.values if row.values and found.line.get("values") == row.values else None
+    return found.values if row.values and found.line.get(VALUES) == row.values else None

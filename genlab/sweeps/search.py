@@ -3,10 +3,10 @@
     def suggest(trial):
         return {"optim.learning_rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True)}
 
-Optuna is told of all trials before, in their order, and asked for one more (its ask-and-tell
-interface; sampler: TPE, Bergstra et al. 2011). What it answers is kept in the sweep's folder, and
-depends on the config's seed, the trial's number and the trials before alone: a search that was
-killed goes on as one that was not. `sweep.trials_at_once` are asked for together.
+Optuna gets the results of all earlier trials, in their order, and is asked for one more (its
+ask-and-tell interface; sampler: TPE, Bergstra et al. 2011). What it answers is kept in the sweep's
+folder, and depends on the config's seed, the trial's number and the trials before alone: a search
+that was killed goes on as one that was not. `sweep.trials_at_once` are asked for together.
 """
 
 from __future__ import annotations

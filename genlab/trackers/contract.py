@@ -14,7 +14,7 @@ Scalars = dict[str, float]
 
 @dataclass(frozen=True)
 class Tracked:
-    """What a tracker is told of a run.
+    """What a tracker gets to know about a run.
 
     name: for people; several runs may have it.
     identity: of this run alone, and the same whenever it goes on.
