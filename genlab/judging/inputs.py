@@ -7,6 +7,7 @@ train[:10000]                            a split of the classifier's data
 
 from __future__ import annotations
 
+import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -96,17 +97,9 @@ class Read(Given):
 def named(text: str, config: ConfigDict) -> dict[str, Given]:
     """The sets of a list with commas, by the shortest names that tell them apart.
 
-    A name may hold commas, as those of a sweep's runs do: it goes on until it names something.
     Raises: UserError for what names nothing, and for what cannot be read.
     """
-    found: list[Given] = []
-    held = ""
-    for piece in text.split(","):
-        held = f"{held},{piece}" if held else piece
-        given = _given(held, config)
-        if given:
-            found.append(given)
-            held = ""
+    found, held = places.listed(text, functools.partial(_given, config=config))
     if held or not found:
         known = ", ".join(open_source(config.data).splits)
         raise UserError(

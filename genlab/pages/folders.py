@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from etils import epath
 
 from genlab.errors import UserError
-from genlab.workdir import paths
+from genlab.workdir import paths, places
 
 OF_A_RUN = ("config.json", "metrics.jsonl", "eval.jsonl", "failed.json")
 INSIDE_A_RUN = ("checkpoints", "samples", "figures", "eval")
@@ -21,13 +21,15 @@ def runs(workdir: str, more: str = "") -> list[epath.Path]:
 
     Args:
       workdir: a run, or a folder that holds runs.
-      more: others, with commas between them. A name may hold commas, as those of a sweep's runs do:
-        it goes on until it names something.
+      more: others, with commas between them.
 
     Raises: UserError for a name without a run.
     """
     found: dict[str, epath.Path] = {}
-    for place in (paths.of(workdir), *_several(more)):
+    others, left = places.listed(more, _existing)
+    if left:
+        raise UserError(f"{left}: no such folder; name workdirs, with commas between them.")
+    for place in (paths.of(workdir), *others):
         inside = list(_below(place, DEPTH))
         if not inside:
             raise UserError(f"{place}: no run there; name a workdir, or a folder of workdirs.")
@@ -35,15 +37,9 @@ def runs(workdir: str, more: str = "") -> list[epath.Path]:
     return list(found.values())
 
 
-def _several(text: str) -> Iterator[epath.Path]:
-    held = ""
-    for piece in text.split(",") if text else ():
-        held = f"{held},{piece}" if held else piece
-        if paths.of(held).exists():
-            yield paths.of(held)
-            held = ""
-    if held:
-        raise UserError(f"{held}: no such folder; name workdirs, with commas between them.")
+def _existing(text: str) -> epath.Path | None:
+    path = paths.of(text)
+    return path if path.exists() else None
 
 
 def is_run(folder: epath.Path) -> bool:

@@ -7,11 +7,15 @@ mixture:runs/a,runs/b:500           several; a step, "best" or "latest" may foll
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from etils import epath
 
 from genlab.errors import UserError, hint
 from genlab.workdir import paths
 
+Found = TypeVar("Found")
 PRETRAINED, MIXTURE = "pretrained:", "mixture:"
 ENTRIES = epath.Path(__file__).parents[1] / "zoo" / "models"
 
@@ -85,3 +89,18 @@ def name(place: str) -> str:
     """What to call a model, wherever it lies."""
     named = is_pretrained(place) or is_mixture(place)
     return place if named else paths.absolute(paths.of(place)).name
+
+
+def listed(text: str, find: Callable[[str], Found | None]) -> tuple[list[Found], str]:
+    """What the names of a list with commas stand for, and what is left that stands for nothing.
+
+    A name may hold commas, as those of a sweep's runs do: it goes on until it is found.
+    """
+    found: list[Found] = []
+    held = ""
+    for piece in text.split(",") if text else ():
+        held = f"{held},{piece}" if held else piece
+        if (one := find(held)) is not None:
+            found.append(one)
+            held = ""
+    return found, held
