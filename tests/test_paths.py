@@ -73,6 +73,20 @@ def test_lines_of_several_processes_never_interleave(tmp_path):
         assert [line["i"] for line in found if line["who"] == name] == list(range(200))
 
 
+def test_a_line_that_another_process_is_writing_is_not_taken_for_a_torn_one(tmp_path, monkeypatch):
+    """The file is opened while half a line is there; the lock comes when the line is whole."""
+    path = epath.Path(tmp_path / "eval.jsonl")
+    path.write_text('{"step": 1')
+
+    def wait_for_the_other(file, operation):
+        with open(path, "a") as other:
+            other.write("}\n")
+
+    monkeypatch.setattr(lines.fcntl, "flock", wait_for_the_other)
+    lines.append(path, {"step": 2})
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
 def test_a_line_after_a_torn_one_stands_alone(tmp_path):
     path = epath.Path(tmp_path / "eval.jsonl")
     path.write_text('{"step": 1}\n{"step": 2, "nl')

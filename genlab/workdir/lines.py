@@ -35,7 +35,8 @@ def _append_locally(path: epath.Path, text: str) -> None:
     with open(path, "ab+") as file:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        torn = file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+        end = file.seek(0, os.SEEK_END)  # only now: another may have been in the middle of a line
+        torn = end and os.pread(file.fileno(), 1, end - 1) != b"\n"
         file.write((("\n" if torn else "") + text).encode())
 
 
