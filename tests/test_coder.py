@@ -117,6 +117,18 @@ def test_the_buckets_of_a_normal_share_all_slots(mean, log_deviation):
     assert starts[-1] + widths[-1] == 1 << normal.BITS
 
 
+@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (0.7, 0.3), (-2.0, 0.05), (1.0, 0.8)])
+def test_a_latent_costs_its_divergence(mean, deviation):
+    """Buckets drawn by the posterior's masses cost KL(N(mean, deviation) || N(0, 1)): nothing where
+    the posterior is the prior. All buckets together are sure of 2**-14 of the slots."""
+    buckets = np.arange(1 << normal.BUCKETS)
+    given_all = (np.full(len(buckets), x, np.float32) for x in (mean, deviation))
+    widths = normal.intervals(buckets, *given_all)[1] / 2.0**normal.BITS
+    cost = (widths * np.log(widths * 2**normal.BUCKETS)).sum()
+    divergence = 0.5 * (mean**2 + deviation**2 - 1) - np.log(deviation)
+    assert abs(cost - divergence) < 2e-3
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), scale=st.sampled_from([1e-3, 0.1, 1.0, 10.0]))
 def test_latents_follow_the_posterior_and_are_given_back(seed, scale):

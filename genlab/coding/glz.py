@@ -25,7 +25,7 @@ from typing import Any
 from genlab.errors import UserError
 
 MAGIC = b"\x93GLZ"
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("<BHI")
 STREAM = struct.Struct("<III")
 MOST = 2**16  # bytes of a header once inflated

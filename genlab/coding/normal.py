@@ -2,9 +2,9 @@
 
 A latent is coded as the number of its bucket. Under the prior all buckets are equally likely;
 under a posterior a bucket has the mass between its edges, from a table of the normal distribution
-function that is made of integers alone. Edges are floats, but those are only subtracted, divided
-and truncated, which every machine does alike and which keeps their order; so the starts of the
-intervals increase strictly, whatever the mean and deviation.
+function that is made and interpolated by integers alone. Edges are floats, but those are only
+subtracted, divided and truncated, which every machine does alike and which keeps their order; so
+the starts of the intervals increase strictly, whatever the mean and deviation.
 
 Source: Townsend et al., "Practical lossless compression with latent variables using bits back
 coding", arXiv 1901.04866, section 2.5.1 (buckets of equal prior mass).
@@ -22,9 +22,11 @@ from genlab.coding.rans import Stack
 BUCKETS = 14  # bits of a bucket's number
 BITS = 28  # of slots, so that the slot that each bucket is sure of takes 2**-14 of them all
 REACH = 8  # deviations either way, beyond which nothing is left
-STEPS = 2**14  # of the table in a deviation
+STEPS = 2**14  # of the table in a deviation; a bucket in the middle is 2.5 of them
+PARTS = 14  # bits of a place between two steps, so that buckets keep equal masses
 SCALE = 32  # bits of the table's values
 SPREAD = (1 << BITS) - (1 << BUCKETS)  # the slots that follow the density
+LAST = (2 * REACH * STEPS << PARTS) - 1  # the last place
 FIXED = 160  # bits behind the point while the table is made
 
 
@@ -55,26 +57,34 @@ def table() -> np.ndarray:
     return np.array([(int(m) << SCALE) // int(mass[-1]) for m in mass], np.int64)
 
 
+def _quantiles(masses: np.ndarray) -> np.ndarray:
+    """f64[N]: where the distribution function is i64[N] of 2**SCALE."""
+    above = np.searchsorted(table(), masses)
+    low, high = table()[above - 1], table()[above]
+    return (above - 1 + (masses - low) / (high - low)) / STEPS - REACH
+
+
 @functools.cache
 def edges() -> np.ndarray:
     """f64[2**BUCKETS+1]: where the buckets begin and end; the first and last are open."""
-    wanted = np.arange(1, 1 << BUCKETS) << (SCALE - BUCKETS)
-    inner = np.searchsorted(table(), wanted) / STEPS - REACH
+    inner = _quantiles(np.arange(1, 1 << BUCKETS) << (SCALE - BUCKETS))
     return np.concatenate([[-2.0 * REACH], inner, [2.0 * REACH]])
 
 
 @functools.cache
 def centres() -> np.ndarray:
     """f32[2**BUCKETS]: the median of each bucket, which is what the decoder is given."""
-    wanted = (2 * np.arange(1 << BUCKETS) + 1) << (SCALE - BUCKETS - 1)
-    return (np.searchsorted(table(), wanted) / STEPS - REACH).astype(np.float32)
+    return _quantiles((2 * np.arange(1 << BUCKETS) + 1) << (SCALE - BUCKETS - 1)).astype(np.float32)
 
 
 def starts(bucket: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """i64[N]: where the intervals of buckets i64[N] start, for f64[N] means and deviations; of
     bucket 2**BUCKETS, where the last one ends."""
     away = np.clip((edges()[bucket] - mean) / deviation, -REACH, REACH)
-    mass = table()[((away + REACH) * STEPS).astype(np.int64)]
+    place = np.minimum(((away + REACH) * (STEPS << PARTS)).astype(np.int64), LAST)
+    step, part = place >> PARTS, place & ((1 << PARTS) - 1)
+    low, high = table()[step], table()[step + 1]
+    mass = low + ((high - low) * part >> PARTS)
     found = bucket + (mass * SPREAD >> SCALE)
     found = np.where(bucket == 0, 0, found)  # however far the mean is
     return np.where(bucket == 1 << BUCKETS, 1 << BITS, found)
@@ -99,7 +109,10 @@ def pop(stack: Stack, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
             if bucket == last:
                 return 1 << BITS
             away = min(max((lines[bucket] - m) / s, -REACH), REACH)
-            return bucket + (masses[int((away + REACH) * STEPS)] * SPREAD >> SCALE)
+            place = min(int((away + REACH) * (STEPS << PARTS)), LAST)
+            low, high = masses[place >> PARTS], masses[(place >> PARTS) + 1]
+            mass = low + ((high - low) * (place & ((1 << PARTS) - 1)) >> PARTS)
+            return bucket + (mass * SPREAD >> SCALE)
 
         bucket = bisect_right(range(1, last), stack.slot(BITS), key=start)
         first = start(bucket) if bucket else 0
