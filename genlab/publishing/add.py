@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def _command(model: Model) -> str:
     words = starts[0]["command"][1:] if starts else []
     own = r"--(workdir|compilation_cache|config\.data\.data_dir)="  # of this machine
     kept = [word for word in words if not re.match(own, word)]
-    return " ".join(["python launch.py", *kept])
+    return shlex.join(["python", "launch.py", *kept])
 
 
 def _portable(config: ConfigDict) -> ConfigDict:
