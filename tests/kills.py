@@ -96,10 +96,8 @@ def check_ends(pair: list[launcher.Launch], codes: list[int]) -> None:
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
         alone = code == 2 and "did not come in time (--join_timeout)" in told
         assert (killed or alone or code == 75) and "Traceback" not in told, (codes, told)
-    told = " ".join(found.stderr for found in pair)
-    assert 75 not in codes or "the same command " in told, (
-        told
-    )  # the first of those who save says it
+    told = " ".join(found.stderr for found in pair)  # of those who save the first one says it
+    assert 75 not in codes or "the same command " in told, (codes, told)
 
 
 def check_equal(one: Path, other: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 import jax
 
-from genlab.errors import Preempted, UserError
+from genlab.errors import Preempted, UserError, last_words
 from genlab.hosts import board, supervisor
 
 POLL = 1.0  # seconds
@@ -50,8 +50,10 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     try:
         yield
     except Preempted as error:  # all of them stop at one step
+        if text := str(error):  # of process 0; before it waits, in which it may be killed
+            last_words(text)
         _leave_together(A_DAY, error.exit_code)
-        raise
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _leave_together(lost_timeout, 128 + signal.SIGINT)
         raise
@@ -79,7 +81,7 @@ def _say(text: str, code: int) -> None:
     """Before the others hear: if process 0 then leaves first, C++ aborts this process, but its line
     is out, and the supervisor finds its code."""
     board.finish(code)
-    print(f"launch.py: {text}", file=sys.stderr, flush=True)
+    last_words(text)
 
 
 def _hear(store: Any) -> None:
@@ -142,7 +144,7 @@ def _end_too(store: Any, text: str, code: int) -> None:
 
 
 def _lost(gone: list[int], workdir: str) -> None:
-    print(f"launch.py: {supervisor.lost(gone, workdir)}", file=sys.stderr, flush=True)
+    last_words(supervisor.lost(gone, workdir))
     os._exit(Preempted.exit_code)
 
 

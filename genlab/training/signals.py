@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from genlab.hosts import board
+from genlab.hosts import board, stops
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -45,6 +45,8 @@ class Signals:
         note = self._note if alone else self._pass_on
         self._before = {number: signal.signal(number, note) for number in taken}
         board.note_saves(True)
+        for number in stops.unanswered():
+            signal.raise_signal(number)
 
     def close(self) -> None:
         """Gives them back."""
