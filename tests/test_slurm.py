@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps import Sweep, line_of, scancel, state, until, with_two_devices
+from tests.sweeps import (
+    Sweep,
+    limit,
+    line_of,
+    preempt,
+    scancel,
+    state,
+    until,
+    with_two_devices,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -34,18 +43,24 @@ def test_a_sweep_on_slurm_equals_the_local_one_run_for_run(tmp_path):
 
 
 def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
-    """A killed controller, a requeue by SIGUSR2, a cancelled job; then a sweep to the end."""
+    """A killed controller, a cancelled job, a requeue by SIGUSR2, a preemption; each as soon as its
+    run has saved. Then a sweep to the end."""
     local, slurm = (Sweep(f"3-{SLOW}", tmp_path / name) for name in ("local", "slurm"))
     controller = slurm.start("--launcher=slurm")
     until(lambda: len(slurm.jobs()) == 3)
     controller.process.kill()
     first = {seed: slurm.job(seed) for seed in range(3)}
-    until(lambda: slurm.saved(0) and slurm.saved(1))
-    scancel("--signal=USR2", slurm.job(1))
-    scancel(slurm.job(0))
-    until(lambda: "Requeued job" in slurm.log(1) and "preempted" in slurm.events(1))
-    until(lambda: "preempted" in slurm.events(0))
-    until(lambda: state(first[0]) == "CANCELLED")
+    befall = {
+        0: lambda: scancel(first[0]),
+        1: lambda: scancel("--signal=USR2", first[1]),
+        2: preempt,
+    }
+    while befall:
+        until(lambda: any(slurm.saved(seed) for seed in befall))
+        for seed in [seed for seed in befall if slurm.saved(seed)]:
+            befall.pop(seed)()
+    until(lambda: all("preempted" in slurm.events(seed) for seed in range(3)))
+    until(lambda: "Requeued job" in slurm.log(1) and state(first[0]) == "CANCELLED")
 
     shown = slurm.look()
     assert slurm.job(0) != first[0]  # submitted anew
@@ -54,7 +69,8 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
         assert any(word in line_of(shown, seed) for word in ("queued", "running", "done"))
     ended = slurm.on_slurm()
     assert ended.returncode == 0
-    assert slurm.events(1)[:2] == ["preempted", "resume"]
+    for seed in range(3):
+        assert slurm.events(seed)[:2] == ["preempted", "resume"]
     assert local.end().returncode == 0
     assert slurm.lines() == local.lines() and len(local.lines()) == 6
     assert ended.stdout == (local.folder / "table.md").read_text()
@@ -63,14 +79,14 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
 def test_a_run_past_its_time_limit_saves_and_goes_on(tmp_path):
     """By submitit's requeue; cancelled then, it stays stopped until a sweep is asked for."""
     slurm = Sweep("1-10000000", tmp_path / "slurm")
-    limits = ("--config.sweep.slurm.minutes=2", "--config.sweep.slurm.save_seconds=30")
+    limits = ("--config.sweep.slurm.minutes=10", "--config.sweep.slurm.save_seconds=100")
     assert "queued" in line_of(slurm.look(*limits), 0)
     first = slurm.job(0)
+    until(lambda: slurm.saved(0))
+    limit(first, 2)
     until(lambda: "timed-out" in slurm.log(0) and "Requeued job" in slurm.log(0))
-    if "preempted" in slurm.events(0):  # not told to save while it was starting
-        until(lambda: slurm.events(0)[:2] == ["preempted", "resume"])
-    else:
-        until(lambda: slurm.saved(0))
+    limit(first, 600)
+    until(lambda: slurm.events(0)[:2] == ["preempted", "resume"])
     assert "running" in line_of(slurm.look(*limits), 0) and slurm.job(0) == first
     resumed = slurm.saved(0)
     until(lambda: slurm.saved(0) > resumed)  # before its first step there is nothing to save
