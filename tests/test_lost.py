@@ -27,7 +27,6 @@ FLAGS = [
     "--config.train.steps=100000",
     "--config.train.eval_every=20000",
     "--config.train.checkpoint_every=20",
-    f"--lost_timeout={LOST:.0f}",
     "--processes=2",
 ]
 
@@ -35,11 +34,12 @@ FLAGS = [
 class Pair:
     """Two processes that train together."""
 
-    def __init__(self, workdir: Path, *of_the_second: str):
+    def __init__(self, workdir: Path, *of_the_second: str, lost: float = PATIENCE):
         with socket.create_server(("", 0)) as free:
             where = f"--coordinator=localhost:{free.getsockname()[1]}"
         self.workdir = workdir
-        command = [sys.executable, "launch.py", *FLAGS, f"--workdir={workdir}", where]
+        more = (f"--workdir={workdir}", where, f"--lost_timeout={lost}")
+        command = [sys.executable, "launch.py", *FLAGS, *more]
         self.processes = [
             subprocess.Popen(
                 [*command, f"--process={i}", *(of_the_second if i else ())],
@@ -69,7 +69,7 @@ class Pair:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_killed_process_ends_the_other_with_75_and_one_line(tmp_path, lost):
-    pair = Pair(tmp_path / "run")
+    pair = Pair(tmp_path / "run", lost=LOST)
     pair.until_saved()
     pair.processes[lost].kill()
     began = time.monotonic()

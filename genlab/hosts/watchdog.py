@@ -21,10 +21,10 @@ from genlab.hosts import board, supervisor
 
 POLL = 1.0  # seconds
 A_DAY = 86_400.0  # seconds
-GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
+GOODBYE = 10.0  # seconds that a process waits at least for the others to know that it ends
 # What collectives say when the process at their other end is gone.
 PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
-FAILED, HEARD = "genlab/failed", "genlab/heard/"
+FAILED, HEARD, DONE = "genlab/failed", "genlab/heard/", "genlab/done/"
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
 
@@ -46,34 +46,35 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     if jax.process_count() == 1:
         yield
         return
-    threading.Thread(target=_watch, args=(workdir,), daemon=True).start()
+    patience = max(GOODBYE, lost_timeout)
+    threading.Thread(target=_watch, args=(workdir, patience), daemon=True).start()
     try:
         yield
     except Preempted as error:  # all of them stop at one step
         if text := str(error):  # of process 0; before it waits, in which it may be killed
             last_words(text)
-        _leave_together(A_DAY, error.exit_code)
+        _leave_together(A_DAY, error.exit_code, patience)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _leave_together(lost_timeout, 128 + signal.SIGINT)
+        _leave_together(lost_timeout, 128 + signal.SIGINT, patience)
         raise
     except UserError as error:
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, patience)
     except Exception as error:  # a collective that another has left: the watchdog will know
         time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
         if PEER_IS_GONE.search(str(error)):
             _lost([], workdir)
         raise
-    _leave_together(A_DAY, 0)
+    _leave_together(A_DAY, 0, patience)
 
 
-def _fail(text: str, code: int) -> NoReturn:
+def _fail(text: str, code: int, patience: float) -> NoReturn:
     """Says it, tells the others, waits until they have heard it, and ends."""
     _say(text, code)
     store = client()
     with contextlib.suppress(Exception):  # another has failed before, or the store is gone
         store.key_value_set(FAILED, json.dumps([text, code]))
-    _hear(store)
+    _gather(store, HEARD, patience)
     sys.exit(code)
 
 
@@ -84,12 +85,13 @@ def _say(text: str, code: int) -> None:
     last_words(text)
 
 
-def _hear(store: Any) -> None:
-    """Returns when all have heard of a failure. The store lives in process 0, the last to leave."""
+def _gather(store: Any, place: str, patience: float) -> None:
+    """Returns when all have come to a place from which each ends by itself: with an exit code on
+    its board, whatever C++ does to it. The store lives in process 0, the last to leave."""
     with contextlib.suppress(Exception):
-        store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
-        until = time.monotonic() + GOODBYE
-        while len(store.key_value_dir_get(HEARD)) < jax.process_count():
+        store.key_value_set(f"{place}{jax.process_index()}", "", allow_overwrite=True)
+        until = time.monotonic() + patience
+        while len(store.key_value_dir_get(place)) < jax.process_count():
             if time.monotonic() > until:
                 return
             time.sleep(0.1)
@@ -97,25 +99,21 @@ def _hear(store: Any) -> None:
             time.sleep(POLL)
 
 
-def _leave_together(timeout: float, code: int) -> None:
-    """The store lives in process 0, which must be the last to leave.
-
-    Process 0 may have figures to draw while the others wait, so they wait long: if it is lost, the
-    watchdog ends them.
-    """
+def _leave_together(timeout: float, code: int, patience: float) -> None:
+    """Process 0 may have figures to draw while the others wait, so they wait long: if it is lost,
+    the watchdog ends them."""
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
     board.finish(code)
-    if jax.process_index() == 0:
-        time.sleep(POLL)
+    _gather(client(), DONE, patience)
 
 
-def _watch(workdir: str) -> None:
+def _watch(workdir: str, patience: float) -> None:
     store, everyone = client(), list(range(jax.process_count()))
     while board.code() is None:
         time.sleep(POLL)
         if failed := _failure(store):
-            _end_too(store, *failed)
+            _end_too(store, *failed, patience)
             return
         try:
             alive = store.get_live_nodes(everyone)
@@ -135,11 +133,11 @@ def _failure(store: Any) -> tuple[str, int] | None:
     return str(text), int(code)
 
 
-def _end_too(store: Any, text: str, code: int) -> None:
+def _end_too(store: Any, text: str, code: int, patience: float) -> None:
     """Ends this process as another, unless it is just ending so itself."""
     if board.code() is None:
         _say(text, code)
-        _hear(store)
+        _gather(store, HEARD, patience)
         os._exit(code)
 
 
