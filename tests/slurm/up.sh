@@ -50,7 +50,7 @@ SchedulerParameters=sched_interval=2,bf_interval=2
 MpiDefault=none
 ReturnToService=2
 JobRequeue=1
-# jobs of `urgent` take the place of those of `main`, which get SIGTERM and time to save
+# jobs of the partition urgent take the place of those of main, which get SIGTERM and time to save
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 # so small that a sweep of the tests is split over several arrays
