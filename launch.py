@@ -36,7 +36,7 @@ from ml_collections import ConfigDict
 from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
-from genlab.hosts import compilation_cache, join, place, slurm, stops, supervisor, watchdog
+from genlab.hosts import compilation_cache, join, parent, place, slurm, stops, supervisor, watchdog
 from genlab.launchers import choose as launchers
 from genlab.modes import (
     benchmark,
@@ -175,6 +175,7 @@ def _join() -> None:
     own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if own is None:
         stops.heed(EARLY, _requeue)
+        parent.heed()
         return
     supervisor.supervise(FLAGS.workdir, _requeue)
     stops.heed(EARLY)

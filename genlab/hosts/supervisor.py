@@ -7,7 +7,6 @@ what happened.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from genlab.errors import NAME, Preempted, last_words
-from genlab.hosts import board, stops
+from genlab.hosts import board, parent, stops
 from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -50,7 +49,7 @@ def supervise(workdir: str, at_75: Callable[[], None]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # none is lost between two handlers
     child = os.fork()
     if not child:
-        _die_with_parent()
+        parent.signal_at_its_end(signal.SIGKILL)  # users see the parent: a kill of it kills the run
         os.setpgid(0, 0)  # Ctrl-C comes to it once, through its parent
         os.dup2(theirs, 2)
         os.close(ours)
@@ -82,15 +81,6 @@ def _forward(number: int, child: int) -> None:
         board.note_signal(number)
         number = signal.SIGUSR1
     os.kill(child, number)
-
-
-def _die_with_parent() -> None:
-    """So that a kill of the parent, whose id users see, is a kill of the run."""
-    pr_set_pdeathsig = 1
-    try:
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    except (AttributeError, OSError):
-        return  # not Linux
 
 
 def pass_on(file: int, heard: Heard) -> None:
