@@ -31,6 +31,8 @@ SlurmctldHost=$host
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+# a job that goes back into the queue waits so many seconds there
+AuthInfo=cred_expire=20
 StateSaveLocation=/var/spool/slurm/state
 SlurmdSpoolDir=/var/spool/slurm/node
 SlurmctldPidFile=/run/slurm/slurmctld.pid
