@@ -59,13 +59,27 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
         _leave_together(lost_timeout, 128 + signal.SIGINT, patience)
         raise
     except UserError as error:
+        if is_loss(error):
+            _let_watchdog(lost_timeout)
         _fail(str(error), error.exit_code, patience)
-    except Exception as error:  # a collective that another has left: the watchdog will know
-        time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
-        if PEER_IS_GONE.search(str(error)):
+    except Exception as error:  # a collective that another has left
+        _let_watchdog(lost_timeout)
+        if is_loss(error):
             _lost([], workdir)
         raise
     _leave_together(A_DAY, 0, patience)
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether an error of one of several processes says that another is gone, such as a checkpoint
+    that could not be written together."""
+    said = f"{error} {error.__cause__ or ''}"
+    return jax.process_count() > 1 and PEER_IS_GONE.search(said) is not None
+
+
+def _let_watchdog(lost_timeout: float) -> None:
+    """Waits until it ends this process, if another is lost: a busy machine learns of that late."""
+    time.sleep(2 * lost_timeout + GOODBYE)
 
 
 def _fail(text: str, code: int, patience: float) -> NoReturn:
