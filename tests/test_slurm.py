@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,15 @@ from tests.sweeps import (
 pytestmark = pytest.mark.cluster
 
 SLOW = 1500  # steps of runs that something befalls on their way
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_at_work(tmp_path):
+    """When a test has failed."""
+    yield
+    for path in tmp_path.glob("*/*/job.json"):
+        job = json.loads(path.read_text())["job"]
+        subprocess.run(["scancel", job], capture_output=True, check=False)
 
 
 def test_a_sweep_on_slurm_equals_the_local_one_run_for_run(tmp_path):
