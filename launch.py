@@ -36,7 +36,17 @@ from ml_collections import ConfigDict
 from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
-from genlab.hosts import compilation_cache, join, parent, place, slurm, stops, supervisor, watchdog
+from genlab.hosts import (
+    board,
+    compilation_cache,
+    join,
+    parent,
+    place,
+    slurm,
+    stops,
+    supervisor,
+    watchdog,
+)
 from genlab.launchers import choose as launchers
 from genlab.modes import (
     benchmark,
@@ -172,6 +182,7 @@ def _requeue() -> None:
 
 def _join() -> None:
     """Makes this process one of several, if the flags say so."""
+    board.begin()
     own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if own is None:
         stops.heed(EARLY, _requeue)

@@ -94,6 +94,7 @@ def check_ends(pair: list[launcher.Launch], codes: list[int]) -> None:
     for found, code in zip(pair, codes, strict=True):
         told = found.stderr
         killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        killed |= code == -signal.SIGTERM and not told  # before launch.py had begun
         alone = code == 2 and "did not come in time (--join_timeout)" in told
         assert (killed or alone or code == 75) and "Traceback" not in told, (codes, told)
     told = " ".join(found.stderr for found in pair)  # of those who save the first one says it

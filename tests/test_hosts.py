@@ -193,7 +193,9 @@ def test_a_lost_process_is_told_with_the_step_and_the_last_checkpoint(tmp_path):
 def test_what_a_process_says_of_its_end_is_heard_amid_what_its_cpp_code_says(capsys):
     said = [
         "step 20/100 train: nll 3.2",
-        "I1126 03:00:00.000000 1 client.cc:7] connected",
+        "W1126 03:00:00.000000 1 client.cc:7] Failed to retrieve a notice",
+        "Additional GRPC error information from remote target coordination_service",
+        ':UNKNOWN:Error received from peer {grpc_message:"Socket closed"}',
         "F1126 03:00:01.000000 1 client.cc:9] terminating the process",
         "*** Check failure stack trace: ***",
         "    @     0x7f launch.py: run: process 1 was lost at step 70",

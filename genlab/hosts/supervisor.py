@@ -20,7 +20,10 @@ from genlab.hosts import board, parent, stops
 from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-FROM_CPP = re.compile(r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ ")  # a line of C++ code's log
+# Lines of C++ code's log, and what it adds to some of them.
+FROM_CPP = re.compile(
+    r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ |Additional GRPC error information|:UNKNOWN:"
+)
 WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python error")
 COORDINATOR = 0  # the process whose loss aborts the others
 
