@@ -25,6 +25,7 @@ GOODBYE = 10.0  # seconds that a process waits at least for the others to know t
 # What collectives say when the process at their other end is gone.
 PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
 FAILED, HEARD, DONE = "genlab/failed", "genlab/heard/", "genlab/done/"
+NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX notes that one of the processes got SIGTERM
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
 
@@ -158,6 +159,20 @@ def _end_too(store: Any, text: str, code: int, patience: float) -> None:
 def _lost(gone: list[int], workdir: str) -> None:
     last_words(supervisor.lost(gone, workdir))
     os._exit(Preempted.exit_code)
+
+
+def noticed() -> bool:
+    """Whether one of the processes has got SIGTERM, as process 0 knows it: the same on all."""
+    return from_first(lambda: is_set(NOTICE))
+
+
+def is_set(key: str) -> bool:
+    """Whether the store has it."""
+    try:
+        client().key_value_try_get(key)
+    except Exception:  # no such key
+        return False
+    return True
 
 
 def on_first(act: Callable[[], T]) -> T | None:
