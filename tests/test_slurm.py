@@ -54,23 +54,19 @@ def test_a_sweep_on_slurm_equals_the_local_one_run_for_run(tmp_path):
 
 
 def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
-    """A killed controller, a cancelled job, a requeue by SIGUSR2, a preemption; each as soon as its
-    run has saved. Then a sweep to the end."""
+    """A killed controller; a cancelled job, a requeue by SIGUSR2, as soon as their runs have saved.
+    Then a sweep to the end."""
     local, slurm = (Sweep(f"3-{SLOW}", tmp_path / name) for name in ("local", "slurm"))
     controller = slurm.start("--launcher=slurm")
     until(lambda: len(slurm.jobs()) == 3)
     controller.process.kill()
     first = {seed: slurm.job(seed) for seed in range(3)}
-    befall = {
-        0: lambda: scancel(first[0]),
-        1: lambda: scancel("--signal=USR2", first[1]),
-        2: preempt,
-    }
+    befall = {0: lambda: scancel(first[0]), 1: lambda: scancel("--signal=USR2", first[1])}
     while befall:
         until(lambda: any(slurm.saved(seed) for seed in befall))
         for seed in [seed for seed in befall if slurm.saved(seed)]:
             befall.pop(seed)()
-    until(lambda: all("preempted" in slurm.events(seed) for seed in range(3)))
+    until(lambda: all("preempted" in slurm.events(seed) for seed in range(2)))
     until(lambda: "Requeued job" in slurm.log(1) and state(first[0]) == "CANCELLED")
 
     shown = slurm.look()
@@ -80,11 +76,33 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
         assert any(word in line_of(shown, seed) for word in ("queued", "running", "done"))
     ended = slurm.on_slurm()
     assert ended.returncode == 0
-    for seed in range(3):
+    for seed in range(2):
         assert slurm.events(seed)[:2] == ["preempted", "resume"]
     assert local.end().returncode == 0
     assert slurm.lines() == local.lines() and len(local.lines()) == 6
     assert ended.stdout.endswith((local.folder / "table.md").read_text())
+
+
+def test_a_run_that_is_preempted_goes_back_into_the_queue_and_changes_no_number(tmp_path):
+    local, slurm = (Sweep(f"1-{SLOW}", tmp_path / name) for name in ("local", "slurm"))
+    slurm.look()
+    first = slurm.job(0)
+    until(lambda: slurm.saved(0))
+    preempt()
+    until(lambda: slurm.events(0)[:2] == ["preempted", "resume"])
+    assert slurm.on_slurm().returncode == 0 and slurm.job(0) == first
+    assert local.end().returncode == 0
+    assert slurm.lines() == local.lines() and len(local.lines()) == 2
+
+
+def test_a_run_that_is_preempted_while_it_starts_goes_back_into_the_queue(tmp_path):
+    """Python has not begun, so neither submitit nor the run can see to it."""
+    slurm = Sweep("1-20", tmp_path / "slurm")
+    slurm.look()
+    first = slurm.job(0)
+    until(lambda: state(first) == "RUNNING")
+    preempt()
+    assert slurm.on_slurm().returncode == 0 and slurm.job(0) == first
 
 
 def test_a_run_past_its_time_limit_saves_and_goes_on(tmp_path):
