@@ -95,12 +95,22 @@ def test_a_run_that_is_preempted_goes_back_into_the_queue_and_changes_no_number(
     assert slurm.lines() == local.lines() and len(local.lines()) == 2
 
 
+ONCE = """
+import pathlib, time
+began = pathlib.Path({!r})
+if not began.exists():
+    began.touch()
+    time.sleep(3600)
+"""
+
+
 def test_a_run_that_is_preempted_while_it_starts_goes_back_into_the_queue(tmp_path):
-    """Python has not begun, so neither submitit nor the run can see to it."""
-    slurm = Sweep("1-20", tmp_path / "slurm")
-    slurm.look()
+    """Python is still starting, so neither submitit nor the run can see to it."""
+    slurm, began = Sweep("1-20", tmp_path / "slurm"), tmp_path / "began"
+    (tmp_path / "sitecustomize.py").write_text(ONCE.format(str(began)))
+    slurm.look(f"--config.sweep.slurm.setup=('export PYTHONPATH={tmp_path}',)")
     first = slurm.job(0)
-    until(lambda: state(first) == "RUNNING")
+    until(began.exists)
     preempt()
     assert slurm.on_slurm().returncode == 0 and slurm.job(0) == first
 
