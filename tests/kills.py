@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -72,7 +73,10 @@ def disturb(pair: list[launcher.Launch], workdir: Path, draw: random.Random, lon
     time.sleep(draw.uniform(0, longest))
     below = draw.random() < 0.3
     for victim in victims:
-        os.kill(_below(pair[victim]) if below else pair[victim].process.pid, number)
+        with contextlib.suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # it came in vain, and left
+            os.kill(_below(pair[victim]) if below else pair[victim].process.pid, number)
     return f"{number.name} to {' and '.join(map(str, victims))}{' below' if below else ''}"
 
 
