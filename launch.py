@@ -19,9 +19,16 @@ import signal
 from collections.abc import Sequence
 
 EARLY: list[int] = []  # signals that came while modules were imported, which takes seconds
-if __name__ == "__main__":
+
+
+def note_early() -> None:
+    """Notes signals until `hosts/stops.py` heeds them."""
     for own in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(own, lambda number, _: EARLY.append(number))
+
+
+if __name__ == "__main__":
+    note_early()
 
 from absl import app, flags
 from ml_collections import ConfigDict
@@ -29,7 +36,17 @@ from ml_collections import ConfigDict
 from genlab import cli, parallel
 from genlab import config as configs
 from genlab.errors import Preempted, UserError
-from genlab.hosts import compilation_cache, join, place, slurm, stops, supervisor, watchdog
+from genlab.hosts import (
+    board,
+    compilation_cache,
+    join,
+    parent,
+    place,
+    slurm,
+    stops,
+    supervisor,
+    watchdog,
+)
 from genlab.launchers import choose as launchers
 from genlab.modes import (
     benchmark,
@@ -165,9 +182,11 @@ def _requeue() -> None:
 
 def _join() -> None:
     """Makes this process one of several, if the flags say so."""
+    board.begin()
     own = place.place(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if own is None:
         stops.heed(EARLY, _requeue)
+        parent.heed()
         return
     supervisor.supervise(FLAGS.workdir, _requeue)
     stops.heed(EARLY)

@@ -13,7 +13,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from genlab import config as configs
-from genlab.errors import UserError, hint, log
+from genlab.errors import UserError, hint, last_words, log
 from genlab.judging import classifiers
 from genlab.sweeps import points
 from genlab.sweeps.search import Search
@@ -185,7 +185,7 @@ def in_one_line(act: Callable[[], Any]) -> Any:
 
 def _fail(text: str, code: int) -> None:
     if text:
-        print(f"launch.py: {text}", file=sys.stderr)
+        last_words(text)
     sys.exit(code)
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import difflib
 import logging
+import sys
 from collections.abc import Iterable
 
 log = logging.getLogger("genlab")  # not absl's, which Orbax fills
+NAME = "launch.py: "  # begins the line that says why a process ends
+
+
+def last_words(text: str) -> None:
+    """Says why this process ends, from whatever thread: `sys.stderr` may be redirected meanwhile,
+    as it is while a checkpoint is read."""
+    print(f"{NAME}{text}", file=sys.__stderr__, flush=True)
 
 
 class UserError(Exception):

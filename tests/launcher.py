@@ -111,6 +111,7 @@ def program(arguments: tuple[str, ...], first: Callable[[], None] | None) -> Non
     import launch
     from genlab import cli
 
+    launch.note_early()
     sys.argv = ["launch.py", *arguments]
     if first:
         first()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -157,8 +158,26 @@ def scancel(*given: str) -> None:
 
 def state(job: str) -> str:
     """What Slurm says of it."""
-    asked = ["squeue", "--noheader", "--array", "--states=all", "--format=%T", f"--jobs={job}"]
+    return _squeue(job, "%T")
+
+
+def _squeue(job: str, form: str) -> str:
+    asked = ["squeue", "--noheader", "--array", "--states=all", f"--format={form}"]
+    asked.append(f"--jobs={job}")
     return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def limit(job: str, minutes: int) -> None:
+    """Lets a job have so many more minutes, as Slurm counts them: whole ones, from its start."""
+    *_, hours, past, _ = [0, *map(int, re.split("[-:]", "0:" + _squeue(job, "%M")))]
+    whole = f"TimeLimit={60 * hours + past + minutes}"
+    subprocess.run(["scontrol", "update", f"JobId={job}", whole], check=True)
+
+
+def preempt() -> None:
+    """A job that outranks all others takes the whole node for a moment."""
+    job = ("--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true")
+    subprocess.run(["sbatch", *job], check=True, capture_output=True)
 
 
 def with_two_devices() -> dict[str, str]:

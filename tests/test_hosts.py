@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +28,6 @@ STEP = {
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Whatever started the tests is not the cluster that they speak of."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("SLURM_", "TPU_", "CLOUD_TPU", "MEGASCALE_", "CUDA_VISIBLE")):
             monkeypatch.delenv(name)
@@ -189,3 +188,24 @@ def test_a_lost_process_is_told_with_the_step_and_the_last_checkpoint(tmp_path):
     (tmp_path / "checkpoints/65.orbax-checkpoint-tmp").mkdir()
     told = supervisor.lost([1, 2], str(tmp_path))
     assert "process 1, 2 was lost at step 70; the last checkpoint is step 60" in told
+
+
+def test_what_a_process_says_of_its_end_is_heard_amid_what_its_cpp_code_says(capsys):
+    said = [
+        "step 20/100 train: nll 3.2",
+        "W1126 03:00:00.000000 1 client.cc:7] Failed to retrieve a notice",
+        "Additional GRPC error information from remote target coordination_service",
+        ':UNKNOWN:Error received from peer {grpc_message:"Socket closed"}',
+        "F1126 03:00:01.000000 1 client.cc:9] terminating the process",
+        "*** Check failure stack trace: ***",
+        "    @     0x7f launch.py: run: process 1 was lost at step 70",
+        "    @     0x7f abort",
+    ]
+    ours, theirs = os.pipe()
+    os.write(theirs, "".join(f"{line}\n" for line in said).encode())
+    os.close(theirs)
+    heard = supervisor.Heard()
+    supervisor.pass_on(ours, heard)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [said[0], "launch.py: run: process 1 was lost at step 70"]
+    assert heard.gave_up and heard.why

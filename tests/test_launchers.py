@@ -20,7 +20,7 @@ def test_what_slurm_is_told(monkeypatch):
     told = slurm.parameters(settings, 7)
     assert told["array_parallelism"] == 7
     assert told["gpus_per_node"] == 2 and told["srun_args"] == ["--cpus-per-task=8"]
-    assert told["mem"] == "1536M" and told["setup"] == ["module load cuda"]
+    assert told["mem"] == "1536M" and told["setup"][1:] == ["module load cuda"]
     assert told["additional_parameters"] == {"mail-type": "END", "exclusive": True}
     assert "account" not in told and "qos" not in told
     settings.directives = ("mail type",)

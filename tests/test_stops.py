@@ -62,6 +62,35 @@ def test_a_run_that_is_stopped_before_its_first_step(tmp_path, place, name):
     assert not list(workdir.glob("*lock")) and not list(workdir.glob("checkpoints/[0-9]*"))
 
 
+def test_a_process_that_is_stopped_while_it_reads_a_checkpoint(trained):
+    """Where what others write to stderr is kept from the user."""
+    first = partial(stop_at, "orbax.checkpoint.CheckpointManager:restore", signal.SIGTERM)
+    command = (f"--workdir={trained}", "--mode=eval")
+    assert_stopped(launcher.start(*command, first=first), "SIGTERM")
+
+
+def test_a_signal_that_comes_while_a_run_takes_them_is_not_lost(tmp_path):
+    """The first one finds no run, and the thread that would answer it comes too late."""
+    workdir = tmp_path / "run"
+    ended = launcher.launch(CONFIG, f"--workdir={workdir}", first=stop_between_the_handlers)
+    assert ended.returncode == 75 and "stopped by SIGUSR1 and saved at step" in ended.stderr
+
+
+def stop_between_the_handlers() -> None:
+    """As `take` begins, a signal is handled in Python, but not yet seen by the thread."""
+    from genlab.hosts import stops
+    from genlab.training.signals import Signals
+
+    take = Signals.take
+
+    def taken(own: Signals) -> None:
+        if not own._before:
+            stops._nothing(signal.SIGUSR1, None)
+        take(own)
+
+    Signals.take = taken
+
+
 def fork_at_the_data() -> None:
     """Where data is loaded the process forks a worker and terminates it."""
 

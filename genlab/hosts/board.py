@@ -7,8 +7,23 @@ import struct
 
 _SLOT = struct.Struct("q")
 _STEP, _CODE, _SAVES, _SIGNAL = (_SLOT.size * i for i in range(4))
-_SHARED = mmap.mmap(-1, 4 * _SLOT.size)  # the supervisor and its child see the same
 _GOING_ON = -1
+
+
+def _blank() -> mmap.mmap:
+    """Memory that processes forked from this one share with it."""
+    board = mmap.mmap(-1, 4 * _SLOT.size)
+    _SLOT.pack_into(board, _CODE, _GOING_ON)
+    return board
+
+
+_SHARED = _blank()  # the supervisor and its child see the same
+
+
+def begin() -> None:
+    """Takes a board of this process's own: it may be forked from one that has imported this."""
+    global _SHARED
+    _SHARED = _blank()
 
 
 def write(step: int) -> None:
@@ -54,6 +69,3 @@ def signal() -> int:
 
 def _read(slot: int) -> int:
     return int(_SLOT.unpack_from(_SHARED, slot)[0])
-
-
-finish(_GOING_ON)

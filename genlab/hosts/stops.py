@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from genlab.errors import Preempted
+from genlab.errors import Preempted, last_words
 from genlab.hosts import board
 from genlab.workdir import lock, runs
 
 NUMBERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_CAME: list[int] = []
 
 
 def heed(earlier: Sequence[int] = (), at_end: Callable[[], None] = lambda: None) -> None:
@@ -65,8 +65,16 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def unanswered() -> list[int]:
+    """Those that came just before another took them, so that the thread may have left them."""
+    found = list(_CAME)
+    _CAME.clear()
+    return found
+
+
 def _nothing(number: int, _: Any) -> None:
     """The thread acts: it has been told before."""
+    _CAME.append(number)
 
 
 def _watch(file: int, at_end: Callable[[], None]) -> None:
@@ -78,8 +86,7 @@ def _watch(file: int, at_end: Callable[[], None]) -> None:
 
 def _end(number: int, at_end: Callable[[], None]) -> None:
     why = f"stopped by {signal.Signals(number).name}, with nothing to save"
-    told = f"launch.py: {why}; the same command goes on: {runs.command()}"
-    print(told, file=sys.stderr, flush=True)
+    last_words(f"{why}; the same command goes on: {runs.command()}")
     try:
         lock.free_all()
         at_end()

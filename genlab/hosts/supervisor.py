@@ -7,22 +7,37 @@ what happened.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from genlab.errors import Preempted
-from genlab.hosts import board, stops
+from genlab.errors import NAME, Preempted, last_words
+from genlab.hosts import board, parent, stops
 from genlab.workdir import paths, runs
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-FROM_CPP = re.compile(r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ ")  # a line of C++ code's log
+# Lines of C++ code's log, and what it adds to some of them.
+FROM_CPP = re.compile(
+    r"[WEIF]\d{4} \d\d:\d\d:\d\d\.\d+ |Additional GRPC error information|:UNKNOWN:"
+)
 WALL = re.compile(r"F\d{4} |\*\*\* Check failure|terminate called|Fatal Python error")
 COORDINATOR = 0  # the process whose loss aborts the others
+
+
+@dataclass
+class Heard:
+    """What a child has said so far.
+
+    gave_up: whether its C++ code has said that it gives up.
+    why: whether it has said why it ends.
+    """
+
+    gave_up: bool = False
+    why: bool = False
 
 
 def supervise(workdir: str, at_75: Callable[[], None]) -> None:
@@ -37,7 +52,7 @@ def supervise(workdir: str, at_75: Callable[[], None]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # none is lost between two handlers
     child = os.fork()
     if not child:
-        _die_with_parent()
+        parent.signal_at_its_end(signal.SIGKILL)  # users see the parent: a kill of it kills the run
         os.setpgid(0, 0)  # Ctrl-C comes to it once, through its parent
         os.dup2(theirs, 2)
         os.close(ours)
@@ -47,14 +62,14 @@ def supervise(workdir: str, at_75: Callable[[], None]) -> None:
     for number in FORWARDED:
         signal.signal(number, lambda number, _: _forward(number, child))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-    gave_up = threading.Event()
-    words = threading.Thread(target=_pass_on, args=(ours, gave_up))
+    heard = Heard()
+    words = threading.Thread(target=pass_on, args=(ours, heard))
     words.start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)
     words.join(5.0)
-    code = _verdict(code, gave_up.is_set(), workdir)
+    code = _verdict(code, heard, workdir)
     try:
         if code == Preempted.exit_code:
             at_75()
@@ -71,34 +86,28 @@ def _forward(number: int, child: int) -> None:
     os.kill(child, number)
 
 
-def _die_with_parent() -> None:
-    """So that a kill of the parent, whose id users see, is a kill of the run."""
-    pr_set_pdeathsig = 1
-    try:
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    except (AttributeError, OSError):
-        return  # not Linux
-
-
-def _pass_on(file: int, gave_up: threading.Event) -> None:
-    """Writes what the child says, but not what C++ says when it gives up."""
+def pass_on(file: int, heard: Heard) -> None:
+    """Writes what the child says, but not what C++ says when it gives up: of that only what Python
+    says amid it."""
     with os.fdopen(file, errors="replace") as words:
         for line in words:
-            if WALL.match(line):
-                gave_up.set()
-            if not gave_up.is_set() and not FROM_CPP.match(line):
-                sys.stderr.write(line)
-                sys.stderr.flush()
+            heard.gave_up |= bool(WALL.match(line))
+            if heard.gave_up or FROM_CPP.match(line):
+                line = "".join(line.partition(NAME)[1:])
+            heard.why |= line.startswith(NAME)
+            sys.stderr.write(line)
+            sys.stderr.flush()
 
 
-def _verdict(code: int, gave_up: bool, workdir: str) -> int:
+def _verdict(code: int, heard: Heard, workdir: str) -> int:
     """The exit code for the child's; tells of one that C++ ended, by an abort or by exit code 1."""
-    if code != -signal.SIGABRT and not (code == 1 and gave_up):
+    if code != -signal.SIGABRT and not (code == 1 and heard.gave_up):
         return code if code >= 0 else 128 - code
     meant = board.code()
     if meant is not None:  # C++ was torn down after all work was done
         return meant
-    print(f"launch.py: {lost([COORDINATOR], workdir)}", file=sys.stderr, flush=True)
+    if not heard.why:
+        last_words(lost([COORDINATOR], workdir))
     return Preempted.exit_code
 
 

@@ -16,15 +16,16 @@ from typing import Any, NoReturn, TypeVar
 
 import jax
 
-from genlab.errors import Preempted, UserError
+from genlab.errors import Preempted, UserError, last_words
 from genlab.hosts import board, supervisor
 
 POLL = 1.0  # seconds
 A_DAY = 86_400.0  # seconds
-GOODBYE = 10.0  # seconds that a process which fails waits for the others to hear of it
+GOODBYE = 10.0  # seconds that a process waits at least for the others to know that it ends
 # What collectives say when the process at their other end is gone.
 PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
-FAILED, HEARD = "genlab/failed", "genlab/heard/"
+FAILED, HEARD, DONE = "genlab/failed", "genlab/heard/", "genlab/done/"
+NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX notes that one of the processes got SIGTERM
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
 
@@ -46,32 +47,49 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     if jax.process_count() == 1:
         yield
         return
-    threading.Thread(target=_watch, args=(workdir,), daemon=True).start()
+    patience = max(GOODBYE, lost_timeout)
+    threading.Thread(target=_watch, args=(workdir, patience), daemon=True).start()
     try:
         yield
     except Preempted as error:  # all of them stop at one step
-        _leave_together(A_DAY, error.exit_code)
-        raise
+        if text := str(error):  # of process 0; before it waits, in which it may be killed
+            last_words(text)
+        _leave_together(A_DAY, error.exit_code, patience)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _leave_together(lost_timeout, 128 + signal.SIGINT)
+        _leave_together(lost_timeout, 128 + signal.SIGINT, patience)
         raise
     except UserError as error:
-        _fail(str(error), error.exit_code)
-    except Exception as error:  # a collective that another has left: the watchdog will know
-        time.sleep(2 * lost_timeout + GOODBYE)  # a busy machine learns of a loss late
-        if PEER_IS_GONE.search(str(error)):
+        if is_loss(error):
+            _let_watchdog(lost_timeout)
+        _fail(str(error), error.exit_code, patience)
+    except Exception as error:  # a collective that another has left
+        _let_watchdog(lost_timeout)
+        if is_loss(error):
             _lost([], workdir)
         raise
-    _leave_together(A_DAY, 0)
+    _leave_together(A_DAY, 0, patience)
 
 
-def _fail(text: str, code: int) -> NoReturn:
+def is_loss(error: BaseException) -> bool:
+    """Whether an error of one of several processes says that another is gone, such as a checkpoint
+    that could not be written together."""
+    said = f"{error} {error.__cause__ or ''}"
+    return jax.process_count() > 1 and PEER_IS_GONE.search(said) is not None
+
+
+def _let_watchdog(lost_timeout: float) -> None:
+    """Waits until it ends this process, if another is lost: a busy machine learns of that late."""
+    time.sleep(2 * lost_timeout + GOODBYE)
+
+
+def _fail(text: str, code: int, patience: float) -> NoReturn:
     """Says it, tells the others, waits until they have heard it, and ends."""
     _say(text, code)
     store = client()
     with contextlib.suppress(Exception):  # another has failed before, or the store is gone
         store.key_value_set(FAILED, json.dumps([text, code]))
-    _hear(store)
+    _gather(store, HEARD, patience)
     sys.exit(code)
 
 
@@ -79,15 +97,16 @@ def _say(text: str, code: int) -> None:
     """Before the others hear: if process 0 then leaves first, C++ aborts this process, but its line
     is out, and the supervisor finds its code."""
     board.finish(code)
-    print(f"launch.py: {text}", file=sys.stderr, flush=True)
+    last_words(text)
 
 
-def _hear(store: Any) -> None:
-    """Returns when all have heard of a failure. The store lives in process 0, the last to leave."""
+def _gather(store: Any, place: str, patience: float) -> None:
+    """Returns when all have come to a place from which each ends by itself: with an exit code on
+    its board, whatever C++ does to it. The store lives in process 0, the last to leave."""
     with contextlib.suppress(Exception):
-        store.key_value_set(f"{HEARD}{jax.process_index()}", "", allow_overwrite=True)
-        until = time.monotonic() + GOODBYE
-        while len(store.key_value_dir_get(HEARD)) < jax.process_count():
+        store.key_value_set(f"{place}{jax.process_index()}", "", allow_overwrite=True)
+        until = time.monotonic() + patience
+        while len(store.key_value_dir_get(place)) < jax.process_count():
             if time.monotonic() > until:
                 return
             time.sleep(0.1)
@@ -95,25 +114,21 @@ def _hear(store: Any) -> None:
             time.sleep(POLL)
 
 
-def _leave_together(timeout: float, code: int) -> None:
-    """The store lives in process 0, which must be the last to leave.
-
-    Process 0 may have figures to draw while the others wait, so they wait long: if it is lost, the
-    watchdog ends them.
-    """
+def _leave_together(timeout: float, code: int, patience: float) -> None:
+    """Process 0 may have figures to draw while the others wait, so they wait long: if it is lost,
+    the watchdog ends them."""
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
     board.finish(code)
-    if jax.process_index() == 0:
-        time.sleep(POLL)
+    _gather(client(), DONE, patience)
 
 
-def _watch(workdir: str) -> None:
+def _watch(workdir: str, patience: float) -> None:
     store, everyone = client(), list(range(jax.process_count()))
     while board.code() is None:
         time.sleep(POLL)
         if failed := _failure(store):
-            _end_too(store, *failed)
+            _end_too(store, *failed, patience)
             return
         try:
             alive = store.get_live_nodes(everyone)
@@ -133,17 +148,31 @@ def _failure(store: Any) -> tuple[str, int] | None:
     return str(text), int(code)
 
 
-def _end_too(store: Any, text: str, code: int) -> None:
+def _end_too(store: Any, text: str, code: int, patience: float) -> None:
     """Ends this process as another, unless it is just ending so itself."""
     if board.code() is None:
         _say(text, code)
-        _hear(store)
+        _gather(store, HEARD, patience)
         os._exit(code)
 
 
 def _lost(gone: list[int], workdir: str) -> None:
-    print(f"launch.py: {supervisor.lost(gone, workdir)}", file=sys.stderr, flush=True)
+    last_words(supervisor.lost(gone, workdir))
     os._exit(Preempted.exit_code)
+
+
+def noticed() -> bool:
+    """Whether one of the processes has got SIGTERM, as process 0 knows it: the same on all."""
+    return from_first(lambda: is_set(NOTICE))
+
+
+def is_set(key: str) -> bool:
+    """Whether the store has it."""
+    try:
+        client().key_value_try_get(key)
+    except Exception:  # no such key
+        return False
+    return True
 
 
 def on_first(act: Callable[[], T]) -> T | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +19,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from genlab.errors import Held, Preempted, UserError, log
-from genlab.hosts import writer
+from genlab.hosts import parent, writer
 from genlab.launchers import command
 from genlab.launchers.job import verdict
 from genlab.sweeps import books
@@ -182,27 +181,31 @@ class Crew:
 def _started(run: Run, share: Share) -> Hand:
     log.info("run %s", run.name)
     path, file = _log_of(run)
-    parent = os.getpid()
-
-    def set_up() -> None:
-        if sys.platform == "linux":
-            os.sched_setaffinity(0, share.cores)
-            # nothing is left at work when this process is killed
-            pr_set_pdeathsig = 1
-            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    with file:
+    # nothing is left at work when this process is killed
+    more = {books.LOG: path, parent.NAME: str(os.getpid())}
+    with file, _on(share.cores):
         process = subprocess.Popen(
             command.of(run),
-            env=os.environ | share.environment | {books.LOG: path},
+            env=os.environ | share.environment | more,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            preexec_fn=set_up,
         )
     return Hand(run, process, path)
+
+
+@contextlib.contextmanager
+def _on(cores: Sequence[int]) -> Iterator[None]:
+    """What is started meanwhile has these cores, for a process takes over those of the thread that
+    starts it; to set them in the child, a process with JAX's threads would have to be forked."""
+    before = _cores()
+    if before:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        if before:
+            os.sched_setaffinity(0, before)
 
 
 def _log_of(run: Run) -> tuple[str, IO[bytes]]:

@@ -26,6 +26,11 @@ from genlab.workdir import lock, paths
 GOING = {"RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT"}
 WAITING = {"PENDING", "CONFIGURING", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 WAITING |= {"REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD"}
+# A job that gets SIGTERM before Python has begun cannot see to its requeue; its shell does.
+AGAIN = (
+    'trap \'[ $? = 143 ] && [ "$(squeue --noheader --format=%T --jobs=$SLURM_JOB_ID)" = RUNNING ]'
+    " && scontrol requeue $SLURM_JOB_ID' EXIT"
+)
 TRIES = 3  # a scheduler that is busy may not answer at once
 
 
@@ -91,7 +96,7 @@ def parameters(settings: ConfigDict, at_once: int) -> dict[str, Any]:
         "mem": f"{settings.memory_gb * 1024:.0f}M" if settings.memory_gb else "",
         # srun no longer takes it over from sbatch
         "srun_args": [f"--cpus-per-task={settings.cpus}"] if settings.cpus else [],
-        "setup": list(settings.setup),
+        "setup": [AGAIN, *settings.setup],
         "additional_parameters": dict(map(_directive, settings.directives)),
     }
     return {key: value for key, value in given.items() if value} | {

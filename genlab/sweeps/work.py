@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from genlab.errors import Held, Preempted, RunStopped
-from genlab.hosts import writer
+from genlab.hosts import watchdog, writer
 from genlab.modes import evaluate
 from genlab.sweeps import books
 from genlab.sweeps.points import Run
@@ -35,7 +35,7 @@ def work(run: Run) -> None:
         except (Held, Preempted):
             raise
         except Exception as error:
-            if jax.process_index() == 0:
+            if jax.process_index() == 0 and not watchdog.is_loss(error):
                 books.keep_failure(run, error)
             raise
 

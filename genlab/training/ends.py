@@ -37,7 +37,7 @@ class Ends:
     def asked(self, step: int) -> bool:
         """Whether a signal asks the run to stop at this step; the same on all hosts."""
         if jax.process_count() > 1:
-            return self.checkpoints.reached_preemption(step)
+            return self.checkpoints.reached_preemption(step) or self.signals.came_early()
         return self.signals.number is not None
 
     def finished(self, step: int) -> None:

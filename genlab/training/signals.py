@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from genlab.hosts import board
+from genlab.hosts import board, stops, watchdog
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -25,6 +25,7 @@ class Signals:
     def __init__(self) -> None:
         self._numbers: list[int] = []
         self._before: dict[int, Any] = {}
+        self._early: bool | None = None
 
     @property
     def number(self) -> int | None:
@@ -45,6 +46,15 @@ class Signals:
         note = self._note if alone else self._pass_on
         self._before = {number: signal.signal(number, note) for number in taken}
         board.note_saves(True)
+        for number in stops.unanswered():
+            signal.raise_signal(number)
+
+    def came_early(self) -> bool:
+        """Whether SIGTERM came to one of several processes before the first of their steps. JAX has
+        then agreed on the first that it was asked about, but counts from 0, not from a resume."""
+        if self._early is None:
+            self._early = watchdog.noticed()
+        return self._early
 
     def close(self) -> None:
         """Gives them back."""

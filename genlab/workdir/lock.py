@@ -22,7 +22,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from typing import Any, NoReturn, Protocol
 
 from etils import epath
 
-from genlab.errors import Held, UserError, log
+from genlab.errors import Held, UserError, last_words, log
 from genlab.workdir import paths
 from genlab.workdir.holder import Holder, read, this_process
 
@@ -249,7 +248,7 @@ def _beat(lock: Lock, stop: threading.Event, workdir: str) -> None:
         try:
             now = lock.read()
             if now and now.token != me.token:
-                print(f"launch.py: {workdir}: taken over by {now}; stopped.", file=sys.stderr)
+                last_words(f"{workdir}: taken over by {now}; stopped.")
                 os._exit(1)
             lock.beat(me)
         except Exception as error:  # a disk or a store that does not answer may do so later

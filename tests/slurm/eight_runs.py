@@ -3,8 +3,9 @@
     python -m tests.slurm.eight_runs [folder]
 
 Prints the table at each moment: the command that submitted is killed, a job is cancelled, another
-requeued, a third meets its time limit, and one config is wrong. The runs that end must be equal,
-byte for byte, to those of a local sweep. Not part of the tests; it takes minutes.
+gets SIGTERM, a third meets its time limit (cut while it runs), and one config is wrong. The runs
+that end must be equal, byte for byte, to those of a local sweep. Not part of the tests; it takes
+minutes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.sweeps import TINY, Sweep, scancel, state, until
+from tests.sweeps import TINY, Sweep, limit, scancel, state, until
 
 SMOKE = (
     TINY
     + """
-STEPS = {1: LONG, 2: 1000}  # of seeds; the first run takes longer than the time limit
+STEPS = {0: 1500, 1: 4000, 2: 1500}  # of seeds that something befalls on their way
 
 
 def sweep(add):
@@ -30,19 +31,17 @@ def sweep(add):
 )
 LIMITS = (
     "--config.sweep.slurm.cpus=2",  # of the four that the node claims: two runs at a time
-    "--config.sweep.slurm.minutes=3",
-    "--config.sweep.slurm.save_seconds=60",
+    "--config.sweep.slurm.minutes=10",
+    "--config.sweep.slurm.save_seconds=100",
 )
 BEGAN = time.monotonic()
 
 
 class Eight(Sweep):
-    """The sweep; `steps` are those of its long run."""
-
-    def __init__(self, folder: Path, steps: int):
+    def __init__(self, folder: Path):
         self.folder = folder
         file = folder.parent / "eight.py"
-        file.write_text(SMOKE.replace("LONG", str(steps)))
+        file.write_text(SMOKE)
         self.command = (f"--config={file}", f"--workdir={folder}", "--mode=sweep")
 
     def trains(self, seed: int) -> bool:
@@ -58,7 +57,7 @@ class Eight(Sweep):
 def main() -> None:
     root = Path(sys.argv[1] if sys.argv[1:] else tempfile.mkdtemp(prefix="eight-"))
     root.mkdir(exist_ok=True)
-    slurm, local = Eight(root / "slurm", 12_000), Eight(root / "local", 12_000)
+    slurm, local = Eight(root / "slurm"), Eight(root / "local")
     controller = slurm.start("--launcher=slurm", *LIMITS)
     until(lambda: len(slurm.jobs()) == 8)
     controller.process.kill()
@@ -68,11 +67,14 @@ def main() -> None:
     scancel(first)
     until(lambda: state(first) == "CANCELLED")
     slurm.show("seed 0 cancelled, and submitted again")
+    until(lambda: slurm.saved(1))
+    limit(slurm.job(1), 2)
     until(lambda: slurm.trains(2))
     scancel("--signal=TERM", slurm.job(2))
     until(lambda: "preempted" in slurm.events(2))
     slurm.show("seed 2 preempted")
     until(lambda: "timed-out" in slurm.log(1) and "Requeued job" in slurm.log(1))
+    limit(slurm.job(1), 600)
     slurm.show("seed 1 met its time limit, and is back in the queue")
     ended = slurm.on_slurm(*LIMITS)
     print(f"\n## the end, exit code {ended.returncode}\n{ended.stdout}{ended.stderr}", flush=True)

@@ -31,6 +31,8 @@ SlurmctldHost=$host
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+# a job that goes back into the queue waits so many seconds there
+AuthInfo=cred_expire=20
 StateSaveLocation=/var/spool/slurm/state
 SlurmdSpoolDir=/var/spool/slurm/node
 SlurmctldPidFile=/run/slurm/slurmctld.pid
@@ -50,13 +52,17 @@ SchedulerParameters=sched_interval=2,bf_interval=2
 MpiDefault=none
 ReturnToService=2
 JobRequeue=1
+# jobs of the partition urgent take the place of those of main, which get SIGTERM and time to save
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 # so small that a sweep of the tests is split over several arrays
 MaxArraySize=4
 MinJobAge=3600
 # the machine may have fewer cores than the node claims
 SlurmdParameters=config_overrides
 NodeName=$host CPUs=$cpus Sockets=1 CoresPerSocket=$cpus ThreadsPerCore=1 RealMemory=2000
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=300
+PartitionName=urgent Nodes=$host MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 CONF
 slurmctld
 slurmd
