@@ -49,6 +49,26 @@ def test_the_gradient_by_hand_of_a_scan_is_that_of_jax(around):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("told", [None, (2, 1, 1, 5), (2, 3, 4, 5)])
+def test_a_diagonal_layer_is_the_same_however_its_drive_is_laid_out(told, monkeypatch):
+    layer = recurrent.DiagonalBiLSTMLayer(2)
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 4))
+    context = None if told is None else jax.random.normal(jax.random.key(3), told)
+    params = layer.init(jax.random.key(1), x, context, None, False)["params"]
+    params["initial"] = jax.random.normal(jax.random.key(2), (2, 2, 2))
+
+    def loss(params, x):
+        out = layer.apply({"params": params}, x, context, None, False)
+        return (out * jnp.arange(out.size).reshape(out.shape)).sum(), out
+
+    def both(platform):
+        monkeypatch.setattr(recurrent.parallel, "platform", lambda: platform)
+        return jax.jit(jax.grad(lambda *args: loss(*args), (0, 1), has_aux=True))(params, x)
+
+    for here, there in zip(*map(jax.tree.leaves, map(both, ("cpu", "tpu"))), strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-4)
+
+
 def test_a_diagonal_scan_is_a_loop_over_pixels():
     """Against the recurrence as the paper writes it, with initial states and both directions."""
     height, width, size = 3, 4, 2

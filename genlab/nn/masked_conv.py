@@ -72,7 +72,9 @@ class MaskedConv(nn.Module):
     dtype: str = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array, at: Place | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, at: Place | None = None, part: slice = slice(None)
+    ) -> jax.Array:
         """Features of every pixel, or of one.
 
         Args:
@@ -80,6 +82,7 @@ class MaskedConv(nn.Module):
             its own cache); with `at` and kind B, f32[B,1,1,Cin], the features at that pixel, or of
             the group that `at` names.
           at: the place of a pixel; None for the whole map.
+          part: of the features, which to compute of the whole map.
 
         Returns: f32[B,H,W,features], or with `at` f32[B,1,1,features], or a group of them.
         """
@@ -122,7 +125,7 @@ class MaskedConv(nn.Module):
             # Only its own row, or its own pixel, where no more is read.
             shape = (b, h + above if above else 1, w + 2 * side if side else 1, c_in)
             self.variable("cache", "map", jnp.zeros, shape, x.dtype)
-        return self._everywhere(x, matrix, taps, above) + bias  # f32[B,H,W,Cout]
+        return self._everywhere(x, matrix[:, part], taps, above) + bias[part]  # f32[B,H,W,Cout]
 
     def _everywhere(self, x: jax.Array, matrix: jax.Array, taps: int, above: int) -> jax.Array:
         """f32[B,H,W,Cin], f32[taps*Cin,Cout] -> f32[B,H,W,Cout], without the bias."""
@@ -138,7 +141,7 @@ class MaskedConv(nn.Module):
         block = jnp.pad(matrix, ((0, size - taps * c_in), (0, 0)))
         return jax.lax.conv_general_dilated(
             x,
-            block.reshape(above + 1, self.kernel, c_in, self.features),
+            block.reshape(above + 1, self.kernel, c_in, -1),
             window_strides=(1, 1),
             padding=((above, 0), (side, side)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -114,13 +114,17 @@ class AddContext(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, context: jax.Array | None, at: Place | None = None
+        self,
+        x: jax.Array,
+        context: jax.Array | None,
+        at: Place | None = None,
+        part: slice = slice(None),
     ) -> jax.Array:
-        """f32[B,H,W,F] and a context -> f32[B,H,W,F]."""
+        """f32[B,H,W,F], those features that `part` names, and a context -> f32[B,H,W,F]."""
         if context is None:
             return x
         added = nn.Dense(self.features, use_bias=False, dtype=self.dtype)(context)
-        return x + of_colour(added, self.colours, at, self.gates)
+        return x + of_colour(added, self.colours, at, self.gates)[..., part]
 
 
 class PixelSampler(Protocol):

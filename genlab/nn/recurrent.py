@@ -13,14 +13,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from genlab import noise
+from genlab import noise, parallel
+from genlab.nn.diagonals import Gates, gates_then_skewed, skewed_then_gates, unskew
 from genlab.nn.lstm import lstm, lstm_scan
 from genlab.nn.masked import MaskedNetwork
 from genlab.nn.masked_conv import MaskedConv
 from genlab.nn.pixel import CONTEXT_NAME, AddContext, Place, cached, cut, group, of_colour
 
 GLOROT = nn.initializers.glorot_uniform()
-SHUT = 1e4  # a gate at -SHUT is shut, at SHUT open: its sigmoid is exactly 0 or 1
 
 
 def beside_above(h: jax.Array) -> jax.Array:
@@ -93,25 +93,6 @@ class RowLSTMLayer(nn.Module):
         return h
 
 
-def skew(x: jax.Array, waiting: jax.Array) -> jax.Array:
-    """f32[...,H,W,F] -> f32[...,H,H+W-1,F]: row i is moved right by i, columns are diagonals.
-
-    waiting: f32[F], the values where there is no pixel.
-    """
-    *lead, height, width, size = x.shape
-    beyond = jnp.broadcast_to(waiting, (*lead, height, height, size))
-    x = jnp.concatenate([x, beyond], -2).reshape(*lead, height * (height + width), size)
-    return x[..., : height * (height + width - 1), :].reshape(*lead, height, -1, size)
-
-
-def unskew(x: jax.Array, width: int) -> jax.Array:
-    """The inverse of `skew`."""
-    *lead, height, columns, size = x.shape
-    x = x.reshape(*lead, height * columns, size)
-    x = jnp.pad(x, [(0, 0)] * len(lead) + [(0, height), (0, 0)])
-    return x.reshape(*lead, height, columns + 1, size)[..., :width, :]
-
-
 def own_and_above(h: jax.Array) -> jax.Array:
     """f32[...,H,h] of a diagonal -> f32[...,H,2h]: the states beside and above each place."""
     above = jnp.pad(h, [(0, 0)] * (h.ndim - 2) + [(1, 0), (0, 0)])[..., :-1, :]
@@ -141,47 +122,53 @@ class DiagonalBiLSTMLayer(nn.Module):
         """
         b, _, width, _ = x.shape
         size = self.features
-        drive = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)(x, at)
+        conv = MaskedConv(8 * size, 1, "B", self.colours, 8, dtype=self.dtype)
         add_context = AddContext(8 * size, self.colours, 8, self.dtype, name=CONTEXT_NAME)
-        drive = add_context(drive, context, at)
-        drive = jnp.stack(jnp.split(drive, 2, -1))  # f32[2,B,H,W,4h]
         init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
         kernel = self.param("state_kernel", init, (2, 2 * size, 4 * size))
         initial = self.param("initial", nn.initializers.zeros, (2, 2, size))  # h, c; direction
-        kernel, initial = kernel.astype(drive.dtype), initial.astype(drive.dtype)
+        kernel, initial = (k.astype(self.dtype) for k in (kernel, initial))
         of = lambda colour: of_colour(kernel[0], self.colours, (0, 0, colour), 4)  # noqa: E731
         own = cut(self, "state", self.colours, at, of)
         if at is not None:
+            drive = add_context(conv(x, at), context, at)
+            drive = jnp.stack(jnp.split(drive[:, 0, 0], 2, -1))  # f32[2,B,4h]
             own = kernel[0] if own is None else own
-            h = self._pixel(drive[:, :, 0, 0], kernel, own, initial, at)
+            h = self._pixel(drive, kernel, own, initial, at)
         else:
             if self.is_mutable_collection("cache"):
-                self.variable("cache", "h", jnp.zeros, (b, 2, width, size), drive.dtype)
-                self.variable("cache", "c", jnp.zeros, (b, 2, width, size), drive.dtype)
-                self.variable("cache", "right", jnp.zeros, (b, width, size), drive.dtype)
-                self.variable("cache", "drive", jnp.zeros, (b, width, 4, size), drive.dtype)
-            h = self._scan(drive, kernel, initial)
+                self.variable("cache", "h", jnp.zeros, (b, 2, width, size), kernel.dtype)
+                self.variable("cache", "c", jnp.zeros, (b, 2, width, size), kernel.dtype)
+                self.variable("cache", "right", jnp.zeros, (b, width, size), kernel.dtype)
+                self.variable("cache", "drive", jnp.zeros, (b, width, 4, size), kernel.dtype)
+
+            def gates(x: jax.Array, context: jax.Array | None, part: slice) -> jax.Array:
+                return add_context(conv(x, None, part), context, None, part)
+
+            h = self._scan(gates, x, context, kernel, initial)
         h = noise.Dropout(self.dropout)(h, train)
         return MaskedConv(2 * size, 1, "B", self.colours, dtype=self.dtype)(h, at)
 
-    def _scan(self, drive: jax.Array, kernel: jax.Array, initial: jax.Array) -> jax.Array:
-        """f32[2,B,H,W,4h] -> f32[B,H,W,h].
+    def _scan(
+        self,
+        gates: Gates,
+        x: jax.Array,
+        context: jax.Array | None,
+        kernel: jax.Array,
+        initial: jax.Array,
+    ) -> jax.Array:
+        """f32[B,H,W,2h] -> f32[B,H,W,h].
 
         The initial h acts through the drive of the first column and row. A row that has not begun
         yet keeps the initial c and an h of zero, because its gates are shut or open whatever the
         states are: so no step of the scan has to know which rows those are.
         """
-        _, b, height, width, _ = drive.shape
-        size = initial.shape[-1]
-        (h, c), zeros = initial, jnp.zeros((2, b, height, size), drive.dtype)
+        (b, height, width, _), (h, c) = x.shape, initial
         beside, above = (jnp.einsum("dh,dho->do", h, part) for part in jnp.split(kernel, 2, 1))
-        drive = jnp.stack([drive[0], drive[1, :, :, ::-1]])
-        drive = drive.at[:, :, :, 0].add(beside[:, None, None])
-        drive = drive.at[:, :, 0].add(above[:, None, None])
-        waiting = jnp.repeat(jnp.array([-SHUT, SHUT, -SHUT, 0.0], drive.dtype), size)  # o, f, i, g
-        drive = skew(drive, waiting)  # f32[2,B,H,H+W-1,4h]
+        laid_out = gates_then_skewed if parallel.platform() == "cpu" else skewed_then_gates
+        drive = laid_out(gates, x, context, beside, above)  # f32[2,B,H,H+W-1,4h]
 
-        start = zeros + c[:, None, None]
+        start = jnp.zeros((2, b, height, h.shape[-1]), drive.dtype) + c[:, None, None]
         h = lstm_scan(own_and_above, jnp.moveaxis(drive, 3, 0), kernel, start)
         h = jnp.moveaxis(h, 0, 3)
         left, right = unskew(h, width)
