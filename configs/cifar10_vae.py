@@ -4,8 +4,8 @@ python launch.py --config=configs/cifar10_vae.py --workdir=runs/cifar10_vae
 
 Not yet trained to its end: 150 steps on CIFAR-10 JPEGs took it from 8.38 to 7.83 bits/dim.
 
-`:tpu`, `:gpu`: 20,000 steps of 512 images, 50 steps a call, bfloat16. Not planned and not trained
-so far.
+`:tpu`, `:gpu`: 20,000 steps of 512 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 1.3 ms a step, 393,000 images/s, 244 MB a chip.
 """
 
 from ml_collections import ConfigDict
