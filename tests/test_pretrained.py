@@ -10,7 +10,7 @@ import tomllib
 import genlab
 from genlab.capabilities import Samples
 from genlab.publishing import cards, check
-from genlab.workdir import places
+from genlab.workdir import configs, places
 from genlab.zoo import entries
 from tests.conftest import ROOT
 
@@ -41,6 +41,16 @@ def test_every_file_of_an_entry_is_in_the_wheel():
     files = [str(p.relative_to(folder)) for p in (folder / "zoo/models").rglob("*") if p.is_file()]
     files.append("zoo/models/name/weights.safetensors")
     assert all(any(fnmatch.fnmatch(file, pattern) for pattern in patterns) for file in files)
+
+
+def test_configs_of_entries_are_those_of_today():
+    """Else every use of a model would say which defaults it takes.
+
+    `python -m genlab.publishing.cards` brings them up to date.
+    """
+    for entry in entries.every():
+        text = (entry.folder / "config.json").read_text()
+        assert text == configs.to_json(configs.read(places.PRETRAINED + entry.name)), entry.name
 
 
 def test_the_page_is_that_of_the_entries():

@@ -1,5 +1,7 @@
 """docs/zoo.md: a card for each entry of the zoo, written from the entries alone.
 
+The entries' configs get the keys that they lack.
+
 python -m genlab.publishing.cards
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from genlab.workdir import configs, places
 from genlab.zoo import entries
 from genlab.zoo.entries import Entry
 
@@ -63,5 +66,13 @@ def page(docs: Path) -> str:
     return HEAD + "\n".join([*rows, "", *cards])
 
 
+def complete_configs() -> None:
+    """Writes keys that configs have got since an entry was made, with their defaults."""
+    for entry in entries.every():
+        path = entry.folder / "config.json"
+        path.write_text(configs.to_json(configs.read(places.PRETRAINED + entry.name)))
+
+
 if __name__ == "__main__":
+    complete_configs()
     (DOCS / "zoo.md").write_text(page(DOCS))
