@@ -161,6 +161,15 @@ def state(job: str) -> str:
     return _squeue(job, "%T")
 
 
+def requeued(job: str) -> bool:
+    """Whether Slurm has put it back into its queue.
+
+    What submitit says of it may be lost: the signal that it asks for may end the command that asks.
+    """
+    told = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+    return " Restarts=" in told and " Restarts=0 " not in told
+
+
 def _squeue(job: str, form: str) -> str:
     asked = ["squeue", "--noheader", "--array", "--states=all", f"--format={form}"]
     asked.append(f"--jobs={job}")

@@ -16,6 +16,7 @@ from tests.sweeps import (
     limit,
     line_of,
     preempt,
+    requeued,
     scancel,
     state,
     until,
@@ -67,7 +68,7 @@ def test_what_befalls_runs_is_shown_and_changes_no_number(tmp_path):
         for seed in [seed for seed in befall if slurm.saved(seed)]:
             befall.pop(seed)()
     until(lambda: all("preempted" in slurm.events(seed) for seed in range(2)))
-    until(lambda: "Requeued job" in slurm.log(1) and state(first[0]) == "CANCELLED")
+    until(lambda: requeued(first[1]) and state(first[0]) == "CANCELLED")
 
     shown = slurm.look()
     assert slurm.job(0) != first[0]  # submitted anew
@@ -123,7 +124,7 @@ def test_a_run_past_its_time_limit_saves_and_goes_on(tmp_path):
     first = slurm.job(0)
     until(lambda: slurm.saved(0))
     limit(first, 2)
-    until(lambda: "timed-out" in slurm.log(0) and "Requeued job" in slurm.log(0))
+    until(lambda: "timed-out" in slurm.log(0) and requeued(first))
     limit(first, 600)
     until(lambda: slurm.events(0)[:2] == ["preempted", "resume"])
     assert "running" in line_of(slurm.look(*limits), 0) and slurm.job(0) == first

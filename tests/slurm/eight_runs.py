@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.sweeps import TINY, Sweep, limit, scancel, state, until
+from tests.sweeps import TINY, Sweep, limit, requeued, scancel, state, until
 
 SMOKE = (
     TINY
@@ -73,7 +73,7 @@ def main() -> None:
     scancel("--signal=TERM", slurm.job(2))
     until(lambda: "preempted" in slurm.events(2))
     slurm.show("seed 2 preempted")
-    until(lambda: "timed-out" in slurm.log(1) and "Requeued job" in slurm.log(1))
+    until(lambda: "timed-out" in slurm.log(1) and requeued(slurm.job(1)))
     limit(slurm.job(1), 600)
     slurm.show("seed 1 met its time limit, and is back in the queue")
     ended = slurm.on_slurm(*LIMITS)
