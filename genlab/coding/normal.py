@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
+from typing import Any
 
 import numpy as np
 
@@ -77,15 +78,18 @@ def centres() -> np.ndarray:
     return _quantiles((2 * np.arange(1 << BUCKETS) + 1) << (SCALE - BUCKETS - 1)).astype(np.float32)
 
 
+def _mass(masses: Any, place: Any) -> Any:
+    """Of places i64[N] or one place, between two entries of the table, or of its memory."""
+    low, high = masses[place >> PARTS], masses[(place >> PARTS) + 1]
+    return low + ((high - low) * (place & ((1 << PARTS) - 1)) >> PARTS)
+
+
 def starts(bucket: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """i64[N]: where the intervals of buckets i64[N] start, for f64[N] means and deviations; of
     bucket 2**BUCKETS, where the last one ends."""
     away = np.clip((edges()[bucket] - mean) / deviation, -REACH, REACH)
     place = np.minimum(((away + REACH) * (STEPS << PARTS)).astype(np.int64), LAST)
-    step, part = place >> PARTS, place & ((1 << PARTS) - 1)
-    low, high = table()[step], table()[step + 1]
-    mass = low + ((high - low) * part >> PARTS)
-    found = bucket + (mass * SPREAD >> SCALE)
+    found = bucket + (_mass(table(), place) * SPREAD >> SCALE)
     found = np.where(bucket == 0, 0, found)  # however far the mean is
     return np.where(bucket == 1 << BUCKETS, 1 << BITS, found)
 
@@ -110,9 +114,7 @@ def pop(stack: Stack, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
                 return 1 << BITS
             away = min(max((lines[bucket] - m) / s, -REACH), REACH)
             place = min(int((away + REACH) * (STEPS << PARTS)), LAST)
-            low, high = masses[place >> PARTS], masses[(place >> PARTS) + 1]
-            mass = low + ((high - low) * (place & ((1 << PARTS) - 1)) >> PARTS)
-            return bucket + (mass * SPREAD >> SCALE)
+            return bucket + (_mass(masses, place) * SPREAD >> SCALE)
 
         bucket = bisect_right(range(1, last), stack.slot(BITS), key=start)
         first = start(bucket) if bucket else 0
