@@ -93,10 +93,10 @@ class Estimate:
 
 def estimate(program: Planned, chip: Chip) -> Estimate:
     """Compiles the program. Not fitting is an answer, not an error."""
-    flops = product_flops(jax.make_jaxpr(program.call)(*program.arguments).jaxpr)
-    lowered, began = program.call.lower(*program.arguments), time.perf_counter()
+    traced = program.call.trace(*program.arguments)
+    flops, began = product_flops(traced.jaxpr.jaxpr), time.perf_counter()
     try:
-        compiled = lowered.compile()
+        compiled = traced.lower().compile()
     except jax.errors.JaxRuntimeError as error:
         needed = needs(str(error))
         if needed is None:
