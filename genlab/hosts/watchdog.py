@@ -18,6 +18,7 @@ import jax
 
 from genlab.errors import Preempted, UserError, last_words
 from genlab.hosts import board, supervisor
+from genlab.hosts.pulse import Beats, Listener
 
 POLL = 1.0  # seconds
 A_DAY = 86_400.0  # seconds
@@ -25,6 +26,7 @@ GOODBYE = 10.0  # seconds that a process waits at least for the others to know t
 # What collectives say when the process at their other end is gone.
 PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
 FAILED, HEARD, DONE = "genlab/failed", "genlab/heard/", "genlab/done/"
+PULSE = "genlab/pulse"  # the port of process 0
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX notes that one of the processes got SIGTERM
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
@@ -40,6 +42,14 @@ def client() -> Any:
     return distributed.global_state.client
 
 
+def coordinator() -> tuple[str, int]:
+    """Where process 0 is reached, as JAX knows it, also where it has found it by itself."""
+    from jax._src import distributed
+
+    host, _, port = str(distributed.global_state.coordinator_address).rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 @contextlib.contextmanager
 def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
     """Around the work of one process of several: a mistake here ends the others with the same line,
@@ -49,6 +59,7 @@ def watched(workdir: str, lost_timeout: float) -> Iterator[None]:
         return
     patience = max(GOODBYE, lost_timeout)
     threading.Thread(target=_watch, args=(workdir, patience), daemon=True).start()
+    threading.Thread(target=_watch_pulse, args=(workdir, lost_timeout), daemon=True).start()
     try:
         yield
     except Preempted as error:  # all of them stop at one step
@@ -87,10 +98,15 @@ def _fail(text: str, code: int, patience: float) -> NoReturn:
     """Says it, tells the others, waits until they have heard it, and ends."""
     _say(text, code)
     store = client()
+    _tell(store, text, code)
+    _gather(store, HEARD, patience, jax.process_count())
+    sys.exit(code)
+
+
+def _tell(store: Any, text: str, code: int) -> None:
+    """The others, who end with it."""
     with contextlib.suppress(Exception):  # another has failed before, or the store is gone
         store.key_value_set(FAILED, json.dumps([text, code]))
-    _gather(store, HEARD, patience)
-    sys.exit(code)
 
 
 def _say(text: str, code: int) -> None:
@@ -100,13 +116,13 @@ def _say(text: str, code: int) -> None:
     last_words(text)
 
 
-def _gather(store: Any, place: str, patience: float) -> None:
-    """Returns when all have come to a place from which each ends by itself: with an exit code on
-    its board, whatever C++ does to it. The store lives in process 0, the last to leave."""
+def _gather(store: Any, place: str, patience: float, count: int) -> None:
+    """Returns when so many have come to a place from which each ends by itself: with an exit code
+    on its board, whatever C++ does to it. The store lives in process 0, the last to leave."""
     with contextlib.suppress(Exception):
         store.key_value_set(f"{place}{jax.process_index()}", "", allow_overwrite=True)
         until = time.monotonic() + patience
-        while len(store.key_value_dir_get(place)) < jax.process_count():
+        while len(store.key_value_dir_get(place)) < count:
             if time.monotonic() > until:
                 return
             time.sleep(0.1)
@@ -120,7 +136,7 @@ def _leave_together(timeout: float, code: int, patience: float) -> None:
     with contextlib.suppress(Exception):
         client().wait_at_barrier("genlab/end", int(timeout * 1000))
     board.finish(code)
-    _gather(client(), DONE, patience)
+    _gather(client(), DONE, patience, jax.process_count())
 
 
 def _watch(workdir: str, patience: float) -> None:
@@ -152,7 +168,29 @@ def _end_too(store: Any, text: str, code: int, patience: float) -> None:
     """Ends this process as another, unless it is just ending so itself."""
     if board.code() is None:
         _say(text, code)
-        _gather(store, HEARD, patience)
+        _gather(store, HEARD, patience, jax.process_count())
+        os._exit(code)
+
+
+def _watch_pulse(workdir: str, lost_timeout: float) -> None:
+    """Ends this process when process 0 is silent, and all when another is."""
+    silence, store = lost_timeout - POLL, client()
+    if jax.process_index():
+        beats = Beats(coordinator()[0], int(_wait_for(store, PULSE)), jax.process_index())
+        while beats.silence() < silence:
+            time.sleep(POLL / 2)
+        if board.code() is None:
+            _lost([0], workdir)
+        return
+    listener = Listener()
+    store.key_value_set(PULSE, str(listener.port))
+    while not (gone := listener.gone(silence)):
+        time.sleep(POLL / 2)
+    if board.code() is None:
+        text, code = supervisor.lost(gone, workdir), Preempted.exit_code
+        _say(text, code)
+        _tell(store, text, code)
+        _gather(store, HEARD, GOODBYE, jax.process_count() - len(gone))
         os._exit(code)
 
 

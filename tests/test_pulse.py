@@ -1,0 +1,70 @@
+"""Lines between processes of a run, by which they know of each other that they live."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import pytest
+
+from genlab.hosts.pulse import Beats, Listener
+from tests.sweeps import until
+
+NEVER = 3600.0
+
+
+@pytest.fixture
+def listener():
+    return Listener()
+
+
+def connect(listener: Listener, process: int) -> socket.socket:
+    """A line on which nothing but the first beat is sent."""
+    line = socket.create_connection(("localhost", listener.port))
+    line.sendall(struct.pack("!I", process))
+    assert line.recv(1) == b"."
+    return line
+
+
+def test_who_beats_is_there_and_who_never_came_is_not_missed(listener):
+    beats = Beats("localhost", listener.port, 1)
+    until(lambda: 0 < beats.silence() < 1)
+    assert listener.gone(NEVER) == []
+
+
+def test_who_is_silent_is_gone_after_the_time_that_is_given_alone(listener):
+    with connect(listener, 2):
+        until(lambda: listener.gone(0.05) == [2])
+        assert listener.gone(NEVER) == []
+
+
+def test_whose_line_was_closed_is_gone_soon(listener):
+    connect(listener, 3).close()
+    until(lambda: listener.gone(NEVER) == [3])
+
+
+def test_another_line_of_the_same_process_takes_the_place_of_the_first(listener):
+    first = connect(listener, 4)
+    with connect(listener, 4):
+        first.close()
+        until(lambda: listener.gone(0.05) == [4])
+        assert listener.gone(NEVER) == []
+
+
+def test_what_is_no_process_of_ours_is_not_heard(listener):
+    with socket.create_connection(("localhost", listener.port)) as line:
+        line.sendall(b"GE")
+    with connect(listener, 1):
+        assert listener.gone(NEVER) == []
+
+
+def test_a_line_that_does_not_answer_is_opened_anew():
+    """And nothing is silence before the first answer."""
+    with socket.create_server(("", 0)) as server:
+        beats = Beats("localhost", server.getsockname()[1], 1)
+        mute = server.accept()[0]
+        assert beats.silence() == 0
+        with mute, server.accept()[0] as second:
+            assert second.recv(4, socket.MSG_WAITALL) == struct.pack("!I", 1)
+            second.sendall(b".")
+            assert second.recv(1) == b"." and beats.silence() > 0
