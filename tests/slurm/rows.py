@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,14 +38,15 @@ TRAIN = (
 )
 LONG, SHORT = "--config.train.steps=100000", "--config.train.steps=60"
 AUTO = "--coordinator=auto"
+FLAGS = r"(?<=python launch\.py)(?: --[^\s;)]+| '[^']+')+"
 LAUNCH = (sys.executable, "launch.py")
 SWEEP = (
     TINY
     + """
 
 def sweep(add):
-    for layers in (1, -1, 2):
-        add({"model.layers": layers, "train.steps": 40})
+    for seed, start in enumerate(("", "/nowhere", "")):
+        add({"seed": seed, "train.init_from": start, "train.steps": 40})
 """
 )
 
@@ -88,8 +90,9 @@ def rows() -> Iterator[Row]:
     yield Row("other configs", (*run, SHORT, AUTO), second=("--config.seed=1",))
     yield Row("a workdir that the second host does not share", (*run, LONG, AUTO),
               hidden="run", before=(*run, SHORT))  # fmt: skip
-    data = "--config.data.source=folder:FOLDER/images"
-    yield Row("data that the second host lacks", (*run, SHORT, AUTO, data), hidden="images")
+    splits = [f"--config.data.{name}_split=train[300:]" for name in ("valid", "eval")]
+    data = ("--config.data.source=folder:FOLDER/images", *splits)
+    yield Row("data that the second host lacks", (*run, SHORT, AUTO, *data), hidden="images")
 
     told = ("--processes=3", "--process=PROCESS", "--join_timeout=40")
     yield Row("three asked for, two started", (*run, SHORT, "--coordinator=localhost:PORT", *told))
@@ -117,8 +120,8 @@ class Trial:
         """Fills the folder with what flags name."""
         for name in ("images", "empty"):
             (self.folder / name).mkdir(parents=True)
-        for number in range(60):
-            Image.new("L", (8, 8), 4 * number).save(self.folder / "images" / f"{number}.png")
+        for number in range(400):
+            Image.new("L", (8, 8), number % 256).save(self.folder / "images" / f"{number}.png")
         (self.folder / "three.py").write_text(SWEEP)
         with socket.create_server(("", 0)) as free:
             (self.folder / "port").write_text(str(free.getsockname()[1]))
@@ -131,7 +134,8 @@ class Trial:
         began = time.time()
         started = [subprocess.Popen(command, cwd=ROOT) for command in self.commands()]
         if self.row.befall:
-            until(lambda: any((self.folder / "run" / "checkpoints").glob("[0-9]*")))
+            saved = self.folder / "run" / "checkpoints" / "20"
+            until(saved.exists)
             began = time.time()
             for task, number in self.row.befall:
                 os.kill(int((self.folder / f"{task}.pid").read_text()), number)
@@ -159,7 +163,7 @@ class Trial:
             hide = f"mount --bind {self.folder}/empty {self.folder}/{self.row.hidden}"
             command = ["unshare", "--mount", "bash", "-c", f'{hide}; exec "$@"', "-", *command]
         with open(self.folder / f"{task}.said", "w") as said:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said)
         (self.folder / f"{task}.pid").write_text(str(process.pid))
         end = {"code": process.wait(), "time": time.time()}
         (self.folder / f"{task}.end").write_text(json.dumps(end))
@@ -172,12 +176,14 @@ class Trial:
         return list(flags)
 
     def said(self) -> str:
-        """The last lines of both, each once."""
+        """The last lines of both, each once, without progress and the flags of commands."""
         last = []
         for path in sorted(self.folder.glob("*.said")):
-            lines = path.read_text().replace(str(self.folder), "...").splitlines() or [""]
-            assert not any(line.startswith("Traceback") for line in lines), lines
-            last += [line for line in lines[-1:] if line not in last]
+            text = path.read_text().replace(str(self.folder), "...")
+            assert "Traceback" not in text, text
+            text = re.sub(FLAGS, " ...", text)
+            found = [line for line in text.splitlines() if not line.startswith("step ")]
+            last += [line for line in found[-2:] if line not in last]
         return "; ".join(f"`{line}`" for line in last)
 
 
