@@ -24,6 +24,7 @@ from genlab.state import Tree
 
 TPUS = {"v2": 2, "v3": 2, "v4": 3, "v5e": 2, "v5p": 3, "v6e": 2, "tpu7x": 3}  # axes of a layout
 GPUS = {"h100": Path(__file__).with_name("h100.txtpb")}  # XLA's description of the card
+EXTRAS = {"tpu": "tpu", "cuda": "cuda13"}  # of JAX, by platform
 EXAMPLES = "v5e:2x2, v5e:4x4, v6e:2x4, v5p:2x2x1, v4:2x2x1, v3:2x2, v2:2x2, tpu7x:2x2x1, h100:8"
 
 
@@ -80,7 +81,7 @@ def _tpus(chip: str, layout: str, topology: str) -> list[Any]:
 
 
 def _gpus(chip: str, count: str, topology: str) -> list[Any]:
-    _installed("jax_plugins.xla_cuda13", "cuda13", "jax-cuda13-plugin", topology)
+    _installed("jax_plugins.xla_cuda13", "cuda", "jax-cuda13-plugin", topology)
     options = {"target_config": GPUS[chip].read_text(), "topology": f"1x1x{count}"}
     return _from_jax(topology, chip, "cuda", **options)
 
@@ -90,19 +91,25 @@ def _from_jax(asked: str, name: str, platform: str, **options: Any) -> list[Any]
         found = topologies.get_topology_desc(name, platform=platform, **options)
     except Exception as error:  # of many kinds, from plugins
         reason = str(error).splitlines()[0].rstrip(".")
+        if "not implemented" in reason:  # JAX has left out a plugin that could not start
+            reason = f"what compiles for {platform} is there in part only; {_install(platform)}"
         raise UserError(f"--topology={asked}: {reason}. Known: {EXAMPLES}.") from None
     return list(found.devices)
 
 
-def _installed(module: str, extra: str, package: str, topology: str) -> None:
+def _installed(module: str, platform: str, package: str, topology: str) -> None:
     """Raises UserError, with the command that installs the version that fits, if it is missing."""
     try:
         if util.find_spec(module):
             return
     except ModuleNotFoundError:  # of the package that the module is in
         pass
-    version = metadata.version("jax")
     raise UserError(
         f"--topology={topology}: {package} is not installed, which compiles for it;"
-        f' pip install "jax[{extra}]=={version}" (no such chip is needed).'
+        f" {_install(platform)} (no such chip is needed)."
     )
+
+
+def _install(platform: str) -> str:
+    """The command that installs the version that fits."""
+    return f'pip install "jax[{EXTRAS[platform]}]=={metadata.version("jax")}"'
