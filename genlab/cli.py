@@ -169,7 +169,8 @@ def in_one_line(act: Callable[[], Any]) -> Any:
         log.addHandler(logging.StreamHandler())
         log.propagate = False  # absl puts a date before every line
     log.setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.ERROR)  # Orbax and TFDS speak through it, at length
+    # Orbax and TFDS speak through it, at length; what goes wrong in them is raised as well.
+    absl_logging.set_verbosity(absl_logging.FATAL)
     try:
         return act()
     except UserError as error:

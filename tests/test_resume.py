@@ -135,3 +135,21 @@ def test_a_requeue_asks_slurm_for_the_job_or_the_element_of_its_array(tmp_path):
     assert stopped.wait() == 75 and not asked.exists()
     refused = start(tmp_path / "none", "--requeue", SLURM_JOB_ID="")
     assert refused.wait() == 2 and "this is no Slurm job" in refused.stderr
+
+
+def no_save_gets_its_name() -> None:
+    rename = os.rename
+
+    def refused(source, target, **kwargs):
+        if Path(target).parent.name == "checkpoints":
+            raise OSError(28, "No space left on device", str(target))
+        rename(source, target, **kwargs)
+
+    os.rename = refused
+
+
+def test_a_save_that_fails_behind_the_training_is_one_line(tmp_path):
+    """Not what the library that saves says of it, at length."""
+    ended = start(tmp_path / "run", first=no_save_gets_its_name)
+    assert ended.wait() == 1
+    assert "Traceback" not in ended.stderr and "No space left on device" in ended.stderr

@@ -207,7 +207,7 @@ class Checkpoints:
 def _quiet(least: int = logging.ERROR) -> Iterator[None]:
     """Orbax warns, at length, of what its options imply."""
     loudness = logging.get_verbosity()
-    logging.set_verbosity(least)
+    logging.set_verbosity(min(least, loudness))  # the quieter one: levels of absl are negative
     try:
         yield
     finally:
