@@ -17,7 +17,7 @@ On both cores, alone: a step takes 45 ms, 0.28 of the matrix-product peak; a sam
 full forward passes (0.10 s), 392 times less than a pass for every pixel.
 
 `:tpu`, `:gpu`: 15,000 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
-(estimates, not measured): 2.1 ms a step, 122,000 images/s, 156 MB a chip.
+(estimates, not measured): 2.1 ms a step, 122,000 images/s, 156 MB a chip. One H100 needs 462 MB.
 """
 
 from ml_collections import ConfigDict

@@ -8,8 +8,8 @@ result for this network on this set is known to us.
 On both cores, alone: a step takes 83 ms, 0.14 of the matrix-product peak; a sample of 64 images 2.2
 full forward passes (0.16 s), 276 times less than a pass for every pixel.
 
-`:tpu`, `:gpu`: 15,000 steps of 256 images, 20 steps a call, bfloat16. Not planned and not trained
-so far.
+`:tpu`, `:gpu`: 15,000 steps of 256 images, 20 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 16.0 ms a step, 16,000 images/s, 200 MB a chip. One H100 needs 696 MB.
 """
 
 from ml_collections import ConfigDict

@@ -6,8 +6,8 @@ python launch.py --config=configs/celeba_dcgan.py:folder --workdir=runs/faces \\
 
 Not yet trained on CelebA. The source's, of one epoch of about 6,330 steps, drew rough faces.
 
-`:tpu`, `:gpu`: 12,500 steps of 128 images, 50 steps a call, bfloat16. Not planned and not trained
-so far.
+`:tpu`, `:gpu`: 12,500 steps of 128 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 2.14 ms a step, 59,900 images/s, 541 MB a chip. One H100 needs 545 MB.
 """
 
 from ml_collections import ConfigDict

