@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib import util
 
 import jax
@@ -79,6 +80,8 @@ def test_what_a_program_needs_is_read_from_its_refusal():
     other = "RESOURCE_EXHAUSTED: TPU program needs 512.5M exceeds available HBM"
     assert estimate.needs(used) == pytest.approx(212.21 * 2**30)
     assert estimate.needs(other) == pytest.approx(512.5 * 2**20)
+    third = "RESOURCE_EXHAUSTED: total memory required (215.79G) exceeds available HBM (31.25G)."
+    assert estimate.needs(third) == pytest.approx(215.79 * 2**30)
     assert estimate.needs("INVALID_ARGUMENT: no") is None
 
 
@@ -97,6 +100,18 @@ def test_the_largest_batch_fits_and_twice_as_many_would_not(fixed, each, size):
     assert found % 4 == 0
     assert at(found).fits if found else not at(4).fits
     assert not at(found + max(found // 8, 64)).fits
+
+
+def test_a_size_that_is_refused_without_a_word_of_memory_is_not_the_end_of_the_search():
+    """Small batches promise too much, and of large ones it is not said what they would need."""
+
+    def at(images: int) -> estimate.Estimate:
+        program = programs.Planned("train", jnp.sin, (), 1, images, 4, False)
+        peak = 10 + 0.001 * images if images < 100 else images
+        fits = peak <= CHIP.memory
+        return estimate.Estimate(program, CHIP, fits, peak if fits else math.nan, 0.0, 0.0, None)
+
+    assert 200 < largest.largest_batch(at(16), 16, at) <= 1000
 
 
 def test_peaks_are_those_of_the_makers():

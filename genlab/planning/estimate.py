@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -56,10 +57,11 @@ class Estimate:
 
     def told(self) -> dict[str, Any]:
         """The numbers by name, for a table and for JSON; what is estimated is called so."""
+        peak = self.peak_bytes if math.isfinite(self.peak_bytes) else None  # which JSON has
         found: dict[str, Any] = {
             "fits": self.fits,
-            "memory_mb": self.peak_bytes / MB,
-            "share_of_memory": self.peak_bytes / self.chip.memory,
+            "memory_mb": peak and peak / MB,
+            "share_of_memory": peak and peak / self.chip.memory,
             "images_per_chip": self.program.images / self.program.steps / self.program.chips,
             "gflop": self.flops / self.program.steps / 1e9,
             "compile_s": self.compile_seconds,
@@ -110,10 +112,10 @@ def estimate(program: Planned, chip: Chip) -> Estimate:
 
 def needs(message: str) -> float | None:
     """The bytes that a program would need, from the compiler's refusal; None if it is about
-    something else. "Used 212.21G of 15.75G hbm": its G are 2**30."""
+    something else. "Used 212.21G of 15.75G hbm", "required (215.79G) exceeds": its G are 2**30."""
     if "RESOURCE_EXHAUSTED" not in message:
         return None
-    found = re.search(r"([\d.]+)([KMGT]?) (?:of|exceeds)", message)
+    found = re.search(r"([\d.]+)([KMGT]?)\)? (?:of|exceeds)", message)
     if not found:
         return float("nan")
     return float(found.group(1)) * 1024.0 ** ("KMGT".find(found.group(2) or "_") + 1)

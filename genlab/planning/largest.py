@@ -31,10 +31,15 @@ def largest_batch(first: Estimate, size: int, of: Callable[[int], Estimate]) -> 
 
 
 def _promised(seen: dict[int, Estimate], chips: int) -> int:
-    """The size that the line through the two outermost of those seen promises to fit."""
-    low, high = min(seen), max(seen)
+    """The size that a line promises to fit: through the largest that fits and the smallest that
+    does not, or the outermost. Where it was not said what the latter needs, one between both."""
+    fitting = [size for size, found in seen.items() if found.fits]
+    refused = [size for size, found in seen.items() if not found.fits]
+    low, high = (max(fitting), min(refused)) if fitting and refused else (min(seen), max(seen))
     small, large = seen[low], seen[high]
     peaks = small.peak_bytes, large.peak_bytes
+    if fitting and not math.isfinite(peaks[1]):
+        return int(math.sqrt(low * high)) // chips * chips
     if low == high or not all(map(math.isfinite, peaks)) or peaks[1] <= peaks[0]:
         return low // 2 // chips * chips
     each = (peaks[1] - peaks[0]) / (high - low)
