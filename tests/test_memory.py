@@ -96,7 +96,7 @@ def test_what_is_measured_and_drawn_has_exact_products_and_float32():
     assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(state.params))
 
     def products(fn, *given):
-        return str(jax.make_jaxpr(fn)(*given))
+        return str(fn.trace(*given).jaxpr)
 
     key = jax.random.split(jax.random.key(0), 1)
     exact = parallel.on_one_device(tasks.in_float32(task).log_prob)

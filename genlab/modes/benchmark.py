@@ -93,10 +93,11 @@ def _training(
     rows = data.training_rows(0, size, len(sets.train), 0, scan * (REPEATS + 1), scan)
     parts = list(feed.calls(rows))
     carry = replicas.replicate(state)
-    began = time.perf_counter()
-    compiled = call.lower(carry, feed.shared, parts[0]).compile()
+    given, began = (carry, feed.shared, parts[0]), time.perf_counter()
+    compiled = call.lower(*given).compile()
     compile_seconds = time.perf_counter() - began
-    flops = product_flops(jax.make_jaxpr(call)(carry, feed.shared, parts[0]).jaxpr)
+    whole = jax.make_jaxpr(call)(*given) if replicas.mode == "pmap" else call.trace(*given).jaxpr
+    flops = product_flops(whole.jaxpr)
     times = []
     for part in parts:
         began = time.perf_counter()
