@@ -28,6 +28,7 @@ import jax
 import numpy as np
 
 from genlab import restore
+from genlab.workdir import paths
 from tests import launcher
 from tests.sweeps import with_two_devices
 
@@ -56,9 +57,8 @@ def start(workdir: Path, steps: int) -> list[launcher.Launch]:
 
 
 def saved(workdir: Path) -> int:
-    """The newest checkpoint's step; 0 for none."""
-    found = (workdir / "checkpoints").glob("[0-9]*")
-    return max((int(p.name) for p in found if p.name.isdigit()), default=0)
+    """The step of the newest checkpoint, 0 before the first."""
+    return max(paths.checkpoints(str(workdir)), default=0)
 
 
 def disturb(pair: list[launcher.Launch], workdir: Path, draw: random.Random, longest: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 
@@ -18,16 +19,20 @@ def listener():
     return Listener()
 
 
+def hello(token: bytes, process: int) -> bytes:
+    return struct.pack("!16sI", token, process)
+
+
 def connect(listener: Listener, process: int) -> socket.socket:
     """A line on which nothing but the first beat is sent."""
     line = socket.create_connection(("localhost", listener.port))
-    line.sendall(struct.pack("!I", process))
+    line.sendall(hello(listener.token, process))
     assert line.recv(1) == b"."
     return line
 
 
 def test_who_beats_is_there_and_who_never_came_is_not_missed(listener):
-    beats = Beats("localhost", listener.port, 1)
+    beats = Beats("localhost", listener.port, listener.token, 1)
     until(lambda: 0 < beats.silence() < 1)
     assert listener.gone(NEVER) == []
 
@@ -51,20 +56,25 @@ def test_another_line_of_the_same_process_takes_the_place_of_the_first(listener)
         assert listener.gone(NEVER) == []
 
 
-def test_what_is_no_process_of_ours_is_not_heard(listener):
+@pytest.mark.parametrize(
+    "said", [b"", b"GE", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", hello(b"other", 1)]
+)
+def test_who_is_no_process_of_this_run_is_not_heard_and_not_missed(listener, said):
     with socket.create_connection(("localhost", listener.port)) as line:
-        line.sendall(b"GE")
-    with connect(listener, 1):
-        assert listener.gone(NEVER) == []
+        line.sendall(said)
+        line.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert line.recv(1) == b""  # it is closed, unanswered
+    assert listener.gone(-1) == []
 
 
 def test_a_line_that_does_not_answer_is_opened_anew():
     """And nothing is silence before the first answer."""
     with socket.create_server(("", 0)) as server:
-        beats = Beats("localhost", server.getsockname()[1], 1)
+        beats = Beats("localhost", server.getsockname()[1], b"t" * 16, 1)
         mute = server.accept()[0]
         assert beats.silence() == 0
         with mute, server.accept()[0] as second:
-            assert second.recv(4, socket.MSG_WAITALL) == struct.pack("!I", 1)
+            assert second.recv(20, socket.MSG_WAITALL) == hello(b"t" * 16, 1)
             second.sendall(b".")
             assert second.recv(1) == b"." and beats.silence() > 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from genlab.workdir import paths
 from tests import launcher
 from tests.conftest import ROOT
 from tests.sweeps import PATIENCE
@@ -51,8 +52,7 @@ def start(workdir: Path, steps: int, lost: int = LOST) -> list[subprocess.Popen]
 
 def saved(workdir: Path) -> int:
     """The step of the newest checkpoint, 0 before the first."""
-    steps = (workdir / "checkpoints").glob("[0-9]*")
-    return max((int(p.name) for p in steps if p.name.isdigit()), default=0)
+    return max(paths.checkpoints(str(workdir)), default=0)
 
 
 def link(host: int, state: str) -> None:
@@ -117,11 +117,9 @@ def test_a_host_without_power_ends_the_other_with_75(tmp_path, cut, off):
 def assert_lost(process: subprocess.Popen, began: float) -> str:
     """It says so, in time."""
     said = process.communicate(timeout=PATIENCE)[1]
-    took = time.monotonic() - began
-    assert took < 2 * LOST + SLACK
+    assert time.monotonic() - began < 2 * LOST + SLACK
     assert process.returncode == 75, said
     assert "was lost at step " in said and "Traceback" not in said
-    print(f"after {took:.0f} s: {said.splitlines()[-1]}")
     return said
 
 

@@ -40,7 +40,7 @@ def join(place: Place, wanted: Wish, join_timeout: float = 300, lost_timeout: fl
     Raises: UserError for who does not come in time, and for processes that want different things.
     """
     jax.config.update("jax_enable_recoverability", True)  # we end the others, not C++
-    heartbeat = int(PATIENCE * lost_timeout)
+    heartbeat = max(5, int(PATIENCE * lost_timeout))
     on_cpu = "cpu" in (
         getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "cpu")
     )

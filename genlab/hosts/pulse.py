@@ -8,6 +8,7 @@ that waits for that ends its process. A line of our own is simply opened anew.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import struct
 import threading
@@ -16,13 +17,17 @@ import time
 EVERY = 0.5  # seconds between an answer and the next beat
 ANSWER = 3.0  # seconds after which a line that does not answer is opened anew
 GONE = 5.0  # seconds in which who lives has opened another line, when his was closed
-_NUMBER = struct.Struct("!I")  # what a line begins with: the number of its process
+_HELLO = struct.Struct("!16sI")  # what a line begins with: the run's token, a process's number
 
 
 class Listener:
-    """Of process 0: answers the beats of the others, and knows when each was heard."""
+    """Of process 0: answers the beats of the others, and knows when each was heard.
+
+    Attributes: token: by which lines of this run are told from those of strangers.
+    """
 
     def __init__(self) -> None:
+        self.token = secrets.token_bytes(16)
         self._server = socket.create_server(("", 0), backlog=1024)
         self._heard: dict[int, float] = {}  # when a beat came, or the line was closed
         self._lines: dict[int, socket.socket] = {}  # those that are open
@@ -35,9 +40,9 @@ class Listener:
     def gone(self, silence: float) -> list[int]:
         """Processes that were not heard for so many seconds, or whose line was closed and that
         opened no other; none that never came."""
-        now = time.monotonic()
-        bounds = {i: silence if i in self._lines else min(GONE, silence) for i in self._heard}
-        return sorted(i for i, bound in bounds.items() if now - self._heard[i] > bound)
+        heard, now = list(self._heard.items()), time.monotonic()  # threads change the dict
+        bound = {True: silence, False: min(GONE, silence)}
+        return sorted(i for i, at in heard if now - at > bound[i in self._lines])
 
     def _accept(self) -> None:
         while True:
@@ -46,7 +51,9 @@ class Listener:
 
     def _hear(self, line: socket.socket) -> None:
         with contextlib.suppress(OSError, struct.error), line:
-            (process,) = _NUMBER.unpack(line.recv(_NUMBER.size, socket.MSG_WAITALL))
+            token, process = _HELLO.unpack(line.recv(_HELLO.size, socket.MSG_WAITALL))
+            if token != self.token:
+                return
             self._lines[process] = line
             with contextlib.suppress(OSError):
                 self._answer(line, process)
@@ -65,8 +72,8 @@ class Listener:
 class Beats:
     """Of another process: its beats, and when process 0 last answered one."""
 
-    def __init__(self, host: str, port: int, process: int) -> None:
-        self._address, self._process = (host, port), process
+    def __init__(self, host: str, port: int, token: bytes, process: int) -> None:
+        self._address, self._hello = (host, port), _HELLO.pack(token, process)
         self._answered: float | None = None
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -81,7 +88,7 @@ class Beats:
                     line = socket.create_connection(self._address, ANSWER)
                     before.close()
                     before.enter_context(line)
-                    line.sendall(_NUMBER.pack(self._process))
+                    line.sendall(self._hello)
                     while line.recv(1):
                         self._answered = time.monotonic()
                         time.sleep(EVERY)

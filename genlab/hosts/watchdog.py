@@ -18,7 +18,7 @@ import jax
 
 from genlab.errors import Preempted, UserError, last_words
 from genlab.hosts import board, supervisor
-from genlab.hosts.pulse import Beats, Listener
+from genlab.hosts.pulse import GONE, Beats, Listener
 
 POLL = 1.0  # seconds
 A_DAY = 86_400.0  # seconds
@@ -26,7 +26,7 @@ GOODBYE = 10.0  # seconds that a process waits at least for the others to know t
 # What collectives say when the process at their other end is gone.
 PEER_IS_GONE = re.compile(r"(?i)gloo|nccl|connection (reset|closed|refused)|heartbeat|UNAVAILABLE")
 FAILED, HEARD, DONE = "genlab/failed", "genlab/heard/", "genlab/done/"
-PULSE = "genlab/pulse"  # the port of process 0
+PULSE = "genlab/pulse"  # the port of process 0, and its token
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX notes that one of the processes got SIGTERM
 _TURNS = itertools.count()  # the same on all processes, which go the same way
 T = TypeVar("T")
@@ -174,16 +174,18 @@ def _end_too(store: Any, text: str, code: int, patience: float) -> None:
 
 def _watch_pulse(workdir: str, lost_timeout: float) -> None:
     """Ends this process when process 0 is silent, and all when another is."""
-    silence, store = lost_timeout - POLL, client()
+    silence, store = max(lost_timeout - POLL, GONE), client()
     if jax.process_index():
-        beats = Beats(coordinator()[0], int(_wait_for(store, PULSE)), jax.process_index())
+        port, token = json.loads(_wait_for(store, PULSE))
+        host, _ = coordinator()
+        beats = Beats(host, port, bytes.fromhex(token), jax.process_index())
         while beats.silence() < silence:
             time.sleep(POLL / 2)
         if board.code() is None:
             _lost([0], workdir)
         return
     listener = Listener()
-    store.key_value_set(PULSE, str(listener.port))
+    store.key_value_set(PULSE, json.dumps([listener.port, listener.token.hex()]))
     while not (gone := listener.gone(silence)):
         time.sleep(POLL / 2)
     if board.code() is None:

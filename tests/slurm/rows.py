@@ -53,7 +53,7 @@ def sweep(add):
 
 @dataclass(frozen=True)
 class Row:
-    """What is told of it, and how it comes about.
+    """A line of the table: its name, and the commands that bring it about.
 
     Attributes:
         flags: of all tasks; FOLDER is the row's folder, PROCESS the task's number.
@@ -74,7 +74,7 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    """All rows, those of users who are told of a mistake after those of runs that end early."""
+    """First runs that a signal ends, then mistakes of users."""
     run = (*TRAIN, "--workdir=FOLDER/run")
     both = (0, 1)
     term, kill = signal.SIGTERM, signal.SIGKILL
