@@ -2,8 +2,8 @@
 
 python launch.py --config=configs/cifar10_multiscale.py --workdir=runs/cifar10_multiscale
 
-`:tpu`, `:gpu`: 50,000 steps of 256 images, 5 steps a call, bfloat16. Planned: one H100 needs 13,768
-MB. Not planned for TPUs.
+`:tpu`, `:gpu`: 50,000 steps of 256 images, 5 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 119 ms a step, 2,160 images/s, 2,560 MB a chip. One H100 needs 13,768 MB.
 """
 
 from ml_collections import ConfigDict
