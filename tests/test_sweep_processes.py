@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 from etils import epath
 
+from genlab.training import ends
 from genlab.workdir import lock
 from tests import launcher
 from tests.sweeps import Sweep, until, with_two_devices
@@ -49,6 +50,25 @@ def test_a_sweep_that_is_stopped_in_an_evaluation_goes_on_there(tmp_path):
     assert_stopped(launcher.start(*sweep.command, first=first), "SIGTERM")
     assert sweep.saved(0) == 20 and not list(sweep.folder.rglob("*lock"))
     assert sweep.end().returncode == 0 and sweep.starts(0) == 1
+
+
+def test_a_sweep_that_is_stopped_at_a_run_s_last_step_begins_no_other(tmp_path):
+    sweep = Sweep("2-20", tmp_path / "sweep")
+    first = partial(signal_at_last_step, signal.SIGTERM)
+    assert_stopped(launcher.start(*sweep.command, first=first), "SIGTERM")
+    assert sweep.saved(0) == 20 and not (sweep.folder / "seed=1").exists()
+    assert sweep.end().returncode == 0 and sweep.starts(0) == sweep.starts(1) == 1
+
+
+def signal_at_last_step(number: int) -> None:
+    """The process sends itself a signal where a run says that it is trained."""
+    finished = ends.Ends.finished
+
+    def signalled(self: ends.Ends, step: int) -> None:
+        os.kill(os.getpid(), number)
+        finished(self, step)
+
+    ends.Ends.finished = signalled
 
 
 def test_a_second_controller_watches_and_takes_over(tmp_path):

@@ -65,8 +65,20 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def leave(numbers: Sequence[int]) -> None:
+    """For the next that asks for what is unanswered."""
+    _CAME.extend(numbers)
+
+
+def answer() -> None:
+    """Ends this process if a signal is unanswered."""
+    for number in unanswered():
+        signal.raise_signal(number)
+
+
 def unanswered() -> list[int]:
-    """Those that came just before another took them, so that the thread may have left them."""
+    """Those that nobody has acted on: they came just before another took them, so that the thread
+    may have left them, or were left by a run that was at its end."""
     found = list(_CAME)
     _CAME.clear()
     return found

@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from genlab.errors import Held, Preempted, RunStopped
-from genlab.hosts import watchdog, writer
+from genlab.hosts import stops, watchdog, writer
 from genlab.modes import evaluate
 from genlab.sweeps import books
 from genlab.sweeps.points import Run
@@ -65,6 +65,8 @@ def _trained_and_measured(run: Run) -> None:
     if jax.process_index() == 0:
         books.forget_failure(run)
     train.train(config, folder)
+    if jax.process_count() == 1:  # several stop together, at the first step of the next run
+        stops.answer()
     if run.whole:
         evaluate.evaluate_run(config, folder)
     elif jax.process_index() == 0:

@@ -73,6 +73,7 @@ def train_together(wanted: Sequence[Member]) -> None:
         several = len(opened) > 1
         standings = [_standing(each, replicas, signals, several, stack) for each in opened]
         _loop(standings, replicas, sets, together).run()
+        signals.hand_on()
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ class Signals:
             self._early = watchdog.noticed()
         return self._early
 
+    def hand_on(self) -> None:
+        """Leaves what has come to whoever goes on: the run was at its end, and did not stop."""
+        stops.leave(self._numbers)
+
     def close(self) -> None:
         """Gives them back."""
         board.note_saves(False)
