@@ -5,8 +5,8 @@ python launch.py --config=configs/cifar10_diagonal_bilstm.py --workdir=runs/cifa
 Measured on 2 CPU cores (AMD EPYC, float32): a sample of 64 images takes 2.3 full
 forward passes (18 s). Not trained to any length here.
 
-`:tpu`, `:gpu`: 50,000 steps of 256 images, 5 steps a call, bfloat16. Planned: one H100 needs 47,243
-MB. Not planned for TPUs.
+`:tpu`, `:gpu`: 50,000 steps of 256 images, 5 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 529 ms a step, 484 images/s, 10,800 MB a chip. One H100 needs 47,243 MB.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Convolutional classifier on MNIST, 250,634 parameters; its features compare sets of samples.
 
 python launch.py --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
-python launch.py --workdir=<any that samples> --mode=eval --config.eval.features=<that workdir>
+python launch.py --workdir=<any that samples> --mode=eval --config.eval.classifier=<that workdir>
 
 Measured on 2 CPU cores (AMD EPYC, float32), seed 0, the 10,000 test images, EMA weights: 99.52 %
 right, 0.0134 nats, after 5,148 steps in 307 CPU seconds.

@@ -12,8 +12,8 @@ the 10,000 test images; the floor is 10,000 training images in the place of samp
     coverage               0.53      0.95
     entropy of labels      2.29      2.30   (nats; all ten digits)
 
-`:tpu`, `:gpu`: 2,500 steps of 256 images, 50 steps a call, bfloat16. Planned: one H100 needs 282
-MB. Not planned for TPUs.
+`:tpu`, `:gpu`: 2,500 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
+(estimates, not measured): 3.09 ms a step, 82,900 images/s, 210 MB a chip. One H100 needs 282 MB.
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,7 @@ same features.
 
 python launch.py --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
 python launch.py --config=experiments/families.py --workdir=runs/families --mode=sweep \\
-    --config.eval.features=runs/mnist_classifier
+    --config.eval.classifier=runs/mnist_classifier
 
 Each family is trained as its config says; `experiments/README.md` has the result.
 """
