@@ -204,8 +204,8 @@ def main(_: Sequence[str]) -> None:
         cli.trained(FLAGS.mode, FLAGS.workdir, OF_A_PRETRAINED, OF_A_MIXTURE)
         if FLAGS.requeue:
             slurm.check_requeue()
+        parallel.keep_freed_memory()  # before the first thread, which would get memory of its own
         _join()
-        parallel.keep_freed_memory()
         compilation_cache.start(FLAGS.compilation_cache)
         with watchdog.watched(FLAGS.workdir, FLAGS.lost_timeout):
             MODES[FLAGS.mode](FLAGS.config, FLAGS.workdir)

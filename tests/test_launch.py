@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import resource
 import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from genlab import restore
+from genlab.training import loop
+from tests import launcher
 
 DIGITS = "--config=configs/digits_pixelcnn.py:smoke"
 
@@ -151,3 +156,27 @@ def test_benchmark_gives_its_ratios(launch):
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert 0 < found["train_share_of_matrix_peak"] < 1
     assert found["naive_over_cached"] > 1 and found["cached_differing_beyond_rounding"] == 0
+
+
+def test_a_process_keeps_one_arena_of_memory(tmp_path):
+    """Of another, glibc would hand back all that a step frees, and the next would fault it in."""
+    ended = launcher.launch(DIGITS, f"--workdir={tmp_path / 'run'}", first=tell_arenas)
+    assert ended.returncode == 0, ended.stderr
+    assert "arenas: 1\n" in ended.stdout
+
+
+def tell_arenas() -> None:
+    """After a training, the process says how many arenas glibc has made for its threads."""
+    train = loop.train_together
+
+    def told(*given: Any) -> None:
+        train(*given)
+        with tempfile.NamedTemporaryFile() as file:
+            c = ctypes.CDLL(None)
+            c.fopen.restype = ctypes.c_void_p
+            stream = ctypes.c_void_p(c.fopen(file.name.encode(), b"w"))
+            c.malloc_info(0, stream)
+            c.fclose(stream)
+            print(f"arenas: {file.read().decode().count('<heap nr=')}")
+
+    loop.train_together = told
