@@ -25,6 +25,7 @@ from genlab.workdir import paths, places
 DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DISK |= {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 
+TAKE_NO_CONFIG = {"report": "shows runs as they are", "compare": "takes evaluations as they are"}
 SWITCHED = {"true": True, "false": False, "1": True, "0": False}  # as flags of bools may be given
 
 
@@ -69,12 +70,12 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _config(file: str, place: str, mode: str, argv: list[str]) -> ConfigDict:
-    """Of a file or a workdir; `--mode=report` reads those of its runs and takes none."""
-    if mode != "report":
+    """Of a file or a workdir; modes that only read what runs have left take none."""
+    if mode not in TAKE_NO_CONFIG:
         return configs.load(file) if file else run_configs.read(place)
     overrides = [f"config.{key}" for key, _ in _overrides(argv)]
     if given := ["config"] * bool(file) + overrides:
-        raise UserError(f"--{given[0]}: --mode=report shows runs as they are; leave it out.")
+        raise UserError(f"--{given[0]}: --mode={mode} {TAKE_NO_CONFIG[mode]}; leave it out.")
     return configs.base()
 
 

@@ -13,6 +13,7 @@ from genlab.evaluate import IMAGE
 from genlab.metrics import paired
 from genlab.modes import compare, evaluate
 from genlab.training import loop as train
+from tests import launcher
 from tests.conftest import tiny_config
 
 
@@ -97,3 +98,13 @@ def test_a_protocol_that_differs_is_told(runs, tmp_path, capsys):
     (tmp_path / "eval.jsonl").write_text(json.dumps(line))
     compare.compare(runs[0], str(tmp_path))
     assert "differ in their binarisation" in capsys.readouterr().out
+
+
+def test_an_output_folder_is_compared_as_a_workdir_is(runs, tmp_path):
+    """Of a mixture, say, which has no workdir."""
+    evaluate.evaluate_run(tiny_config(), runs[0], str(tmp_path / "output"))
+    given = ("--mode=compare", f"--workdir={tmp_path / 'output'}", f"--against={runs[1]}")
+    ended = launcher.launch(*given)
+    assert ended.returncode == 0 and "nll " in ended.stdout, ended.stderr
+    refused = launcher.launch(*given, "--config.seed=1")
+    assert refused.returncode == 2 and "--mode=compare takes evaluations as" in refused.stderr
