@@ -10,8 +10,8 @@ the last step, exact NLL. CPU-minutes are user time of the whole run.
     default  10,000      25        85.51    0.1574
     :wide    10,000      26        82.52    0.1518
 
-No result for this network on this set is known to us. What holds the default back is its view, 10
-rows up.
+Trained again with the code of 2026-11-26: `:wide` 82.51 (`docs/zoo.md`). No result for this network
+on this set is known to us. What holds the default back is its view, 10 rows up.
 On both cores, alone: a step takes 94 ms, 0.31 of the matrix-product peak; a sample of 64 images 2.2
 full forward passes (0.19 s), 392 times less than a pass for every pixel.
 

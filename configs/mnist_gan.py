@@ -5,7 +5,7 @@ python launch.py --config=configs/mnist_gan.py --workdir=runs/mnist_gan
 Measured, seed 0: 34,360 steps in 8 min 42 s (10 min 45 s of CPU time) on 2 CPU cores, shared with
 evaluations. Fréchet distance 20.1 (mnist_classifier features, 10,000 samples against the 10,000
 test images; training images in their place: 0.65), coverage 0.82 (0.95), entropy of labels 2.28
-nats (all ten digits; 2.30).
+nats (all ten digits; 2.30). Trained again with the code of 2026-11-26: 19.9 (`docs/zoo.md`).
 
 `:tpu`, `:gpu`: 20,000 steps of 256 images, 200 steps a call, bfloat16. Planned for four chips of
 v5e (estimates, not measured): 0.303 ms a step, 846,000 images/s, 96.7 MB a chip. One H100 needs
