@@ -4,8 +4,8 @@ python launch.py --config=configs/binarized_mnist_diagonal_bilstm.py --workdir=r
 
 Measured on 2 CPU cores (AMD EPYC, float32), seed 0; test file of 10,000 images, EMA weights of the
 last step, exact NLL: 82.02 nats, 0.1509 bits/dim, after 6,000 steps of 0.21 s (alone), 35
-CPU-minutes (62 minutes on cores shared with other work). Published for a long run of the same
-network: 79.20.
+CPU-minutes (62 minutes on cores shared with other work). With the code of 2026-11-26: 81.84
+(`docs/zoo.md`). Published for a long run of the same network: 79.20.
 A step is at 0.08 of the matrix-product peak. A sample of 64 images takes 1.3 full forward passes
 (0.22 s), 606 times less than a pass for every pixel.
 
