@@ -8,6 +8,7 @@ from typing import overload
 from ml_collections import ConfigDict
 
 from genlab import config as configs
+from genlab.hosts import stops
 from genlab.model import Model, restore
 from genlab.training import loop
 from genlab.workdir import places
@@ -24,6 +25,7 @@ def train(config: ConfigDict, workdir: str) -> Model:
     config = ConfigDict(config)
     configs.complete(config)
     loop.train(config.lock(), workdir)
+    stops.answer()  # what came at its last step, which the next training would take for its own
     return restore(workdir)
 
 

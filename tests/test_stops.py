@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import genlab
 from genlab.errors import UserError
+from genlab.training import ends
 from tests import launcher
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tiny_config
 
 CONFIG = "--config=configs/digits_pixelcnn.py:smoke"
 AT_AN_IMPORT = """
@@ -89,6 +91,21 @@ def stop_between_the_handlers() -> None:
         take(own)
 
     Signals.take = taken
+
+
+def test_a_signal_at_the_last_step_reaches_the_script_and_no_later_training(tmp_path, monkeypatch):
+    finished = ends.Ends.finished
+
+    def interrupted(own: ends.Ends, step: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        finished(own, step)
+
+    monkeypatch.setattr(ends.Ends, "finished", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        genlab.train(tiny_config(), str(tmp_path / "first"))
+    monkeypatch.undo()
+    steps = genlab.restore(str(tmp_path / "first")).step
+    assert genlab.train(tiny_config(), str(tmp_path / "second")).step == steps
 
 
 def fork_at_the_data() -> None:
