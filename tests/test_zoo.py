@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 
 import jax
 import numpy as np
@@ -69,6 +70,37 @@ def test_a_mixture_entry_names_its_members_and_keeps_no_weights(zoo):
     other = genlab.mixture(["pretrained:tiny0", "pretrained:tiny1"])
     images = model.sample(jax.random.key(0), 2)
     np.testing.assert_array_equal(model.log_prob(images), other.log_prob(images))
+
+
+def test_weights_at_16_bits_are_the_rounded_ones_that_were_measured(zoo):
+    """At half the size; a second time they are no longer rounded."""
+    root, (workdir, _) = zoo
+    add.add(workdir, "tiny_half", "Rounded.", "", half=True)
+    try:
+        whole, half = genlab.pretrained("tiny0"), genlab.pretrained("tiny_half")
+        for a, b in zip(*(jax.tree.leaves(m.state.params) for m in (whole, half)), strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(np.asarray(a).astype(np.float16).astype(a.dtype), b)
+        entry = entries.read("tiny_half")
+        assert entry.evaluation["nll"] != entries.read("tiny0").evaluation["nll"]
+        assert max(check.differences(entry.folder, half).values()) < 1e-5
+        weights = [e.folder / "weights.safetensors" for e in (entries.read("tiny0"), entry)]
+        arrays = sum(x.nbytes for x in jax.tree.leaves(half.state.params))
+        saved = weights[0].stat().length - weights[1].stat().length
+        assert 0.4 * arrays < saved < 0.6 * arrays
+        assert "at 16 bits" in cards.card(entry, picture=False)
+        add.add("pretrained:tiny_half", "tiny_half", "Rounded.", "", half=True)
+        assert entries.read("tiny_half").about["sha256"] == entry.about["sha256"]
+    finally:
+        shutil.rmtree(root / "models" / "tiny_half")
+        (root / "docs" / "zoo.md").write_text(cards.page(root / "docs"))
+
+
+def test_a_weight_that_16_bits_do_not_hold_is_refused(zoo):
+    state = genlab.pretrained("tiny0").state
+    large = state.replace(params=jax.tree.map(lambda x: x + 1e6, state.params))
+    with pytest.raises(UserError, match="too large for 16 bits"):
+        entries.rounded(large)
 
 
 def test_all_are_listed_and_have_a_card(zoo):

@@ -5,12 +5,15 @@ python -m genlab.publishing.add mixture:pretrained:a,pretrained:b <name> --what=
 
 The run is evaluated here and now, by this code, as its config says. An evaluation that asks for
 more (a classifier, more draws of a bound) is one of `--mode=eval --output=<folder>`, handed over by
---evaluated=<folder>; --metric then names its number.
+--evaluated=<folder>; --metric then names its number. With --half the weights are rounded to 16
+bits first, and all that is measured is of these: for such an evaluation add the entry, evaluate
+--pretrained=<name>, and add it once more.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import shlex
 from typing import Any
@@ -39,6 +42,7 @@ def add(
     step: str = "latest",
     evaluated: str = "",
     metric: str = "",
+    half: bool = False,
 ) -> None:
     """Writes genlab/zoo/models/<name>, docs/zoo.md and its picture.
 
@@ -48,12 +52,15 @@ def add(
       time: hardware and time of its training.
       evaluated: a folder whose eval.jsonl ends with the evaluation to show; "" evaluates here.
       metric: the number of its card; "" is the task's headline.
+      half: keeps the weights at 16 bits, as they are then measured.
 
-    Raises: UserError for a name that no folder should have, or members that are not in the zoo.
+    Raises: UserError for a name that no folder should have or members that are not in the zoo.
     """
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise UserError(f"{name!r}: name it with small letters, digits and underscores.")
     model = restore(place, step)
+    if half:
+        model = dataclasses.replace(model, state=entries.rounded(model.state))
     config, folder = model.config, places.ENTRIES / name
     sets = splits.load(config.data)
     split = evaluate.fitting(sets.test, model)
@@ -63,12 +70,12 @@ def add(
         line = evaluate.measure(model, sets, split, config).line()
     line.pop("values", None)  # of a workdir, which an entry is not
     about = _about(model, config, what, time, metric or model.task.headline)
-    about |= {"evaluation": line}
+    about |= {"bits": 16 if half else 32, "evaluation": line}
     if about["headline"] not in line:
         raise UserError(f"--metric={metric}: the evaluation has none.{hint(metric, line)}")
     images, about["samples"] = check.sampled(model)
     state = None if places.is_mixture(place) else model.state
-    entries.write(folder, configs.to_json(_portable(config)), about, state)
+    entries.write(folder, configs.to_json(_portable(config)), about, state, half)
     batch = split.read(np.arange(min(check.IMAGES, len(split))))
     check.write(folder, model, batch["image"], batch["label"])
     if cards.DOCS.exists():
@@ -151,6 +158,7 @@ def main() -> None:
     parser.add_argument("--step", default="latest", help="latest, best or a number")
     parser.add_argument("--evaluated", default="", help="a folder with its eval.jsonl")
     parser.add_argument("--metric", default="", help="the number of its card")
+    parser.add_argument("--half", action="store_true", help="weights at 16 bits")
     cli.in_one_line(lambda: add(**vars(parser.parse_args())))
 
 

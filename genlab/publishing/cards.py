@@ -51,11 +51,16 @@ def card(entry: Entry, picture: bool) -> str:
         "command": f"`{about['command']}`",
         "step": f"{about['step']:,}, {about['weights']} weights",
         "members": ", ".join(entry.members),
-        "size": f"{entry.size / 1e6:.2f} MB, {about['parameters']:,} parameters",
+        "size": f"{entry.size / 1e6:.2f} MB, {about['parameters']:,} parameters{_bits(entry)}",
     }
     lines = [f"- {name}: {text}" for name, text in facts.items() if text]
     image = f"\n![samples]({FIGURES}/{entry.name}.png)\n" if picture else ""
     return f"## {entry.name}\n\n{about['what']}\n\n" + "\n".join(lines) + "\n" + image
+
+
+def _bits(entry: Entry) -> str:
+    half = entry.about.get("bits") == 16
+    return " at 16 bits, as which they were evaluated" if half else ""
 
 
 def page(docs: Path) -> str:

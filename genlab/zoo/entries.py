@@ -2,7 +2,8 @@
 
 config.json            of the run
 entry.json             what was measured on what, by which command; digest; `check`
-weights.safetensors    parameters and statistics; none for a mixture of other entries
+weights.safetensors    parameters and statistics, at 32 bits or, of a larger model, 16; none for a
+                       mixture of other entries
 check.npz              a few images of the evaluation split, and what the model says of them
 """
 
@@ -69,6 +70,7 @@ class Entry:
         except (OSError, SafetensorError) as error:
             raise UserError(f"pretrained:{self.name} is damaged ({error}).") from None
         paths, tree = jax.tree_util.tree_flatten_with_path(target.trained())
+        arrays = {name: _widened(x) for name, x in arrays.items()}
         wanted = {jax.tree_util.keystr(path): (x.shape, x.dtype) for path, x in paths}
         if wanted != {name: (x.shape, x.dtype) for name, x in arrays.items()}:
             raise UserError(
@@ -93,15 +95,41 @@ def read(name: str) -> Entry:
     return Entry(name, json.loads((folder / "entry.json").read_text()), folder)
 
 
-def write(folder: epath.Path, config: str, about: dict[str, Any], state: State | None) -> None:
-    """Writes an entry; state: with the weights to keep as its params, None for a mixture."""
+def rounded(state: State) -> State:
+    """The state with every f32 at the nearest number of 16 bits, as `write` keeps it by `half`.
+
+    Raises: UserError if a number is too large for 16 bits.
+    """
+    trained = jax.tree.map(lambda x: _widened(_narrowed(np.asarray(x))), state.trained())
+    if not all(np.isfinite(x).all() for x in jax.tree.leaves(trained)):
+        raise UserError("a weight is too large for 16 bits; keep them at 32, without --half.")
+    return state.replace(**trained)
+
+
+def _narrowed(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float16) if x.dtype == np.float32 else x
+
+
+def _widened(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def write(
+    folder: epath.Path, config: str, about: dict[str, Any], state: State | None, half: bool = False
+) -> None:
+    """Writes an entry.
+
+    state: with the weights to keep as its params, None for a mixture.
+    half: keeps them at 16 bits; the state is then a `rounded` one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if state is not None:
         host = jax.device_get(state.trained())
         leaves = jax.tree_util.tree_leaves_with_path(host)
         # Not ascontiguousarray: it makes a number a row of one.
         arrays = {jax.tree_util.keystr(path): np.array(x, order="C") for path, x in leaves}
-        (folder / "weights.safetensors").write_bytes(safetensors.numpy.save(arrays))
+        kept = {name: _narrowed(x) if half else x for name, x in arrays.items()}
+        (folder / "weights.safetensors").write_bytes(safetensors.numpy.save(kept))
         about = about | {"sha256": digest(host)}
     (folder / "config.json").write_text(config)
     (folder / "entry.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
