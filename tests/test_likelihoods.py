@@ -33,6 +33,17 @@ def test_bernoulli_is_finite_at_large_logits(logit):
     assert float(Bernoulli().log_prob(params, jnp.array([int(logit > 0)]))[0]) == 0.0
 
 
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+def test_the_slope_of_bernoulli_is_the_value_minus_the_probability(value):
+    """At 0 too, where its maximum and absolute value have a corner."""
+    logits = jnp.array([-200.0, -3.0, -1e-3, 0.0, 1e-3, 3.0, 200.0])
+    slope = jax.grad(lambda x: Bernoulli().log_prob(x[:, None], value).sum())(logits)
+    np.testing.assert_allclose(slope, value - jax.nn.sigmoid(logits), atol=1e-6)
+    curve = jax.vmap(jax.grad(jax.grad(lambda x: Bernoulli().log_prob(x[None], value))))(logits)
+    p = jax.nn.sigmoid(logits)
+    np.testing.assert_allclose(curve, -p * (1 - p), atol=1e-6)
+
+
 def test_bernoulli_is_a_categorical_of_two():
     params = jax.random.normal(jax.random.key(0), (50, 1)) * 5
     values = jax.random.bernoulli(jax.random.key(1), 0.5, (50,)).astype(jnp.int32)

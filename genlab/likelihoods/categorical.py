@@ -43,6 +43,19 @@ class Categorical:
         return jax.nn.softmax(self.logits(params)) @ jnp.arange(self.levels, dtype=jnp.float32)
 
 
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """log(1 + exp(x)), finite at any finite x.
+
+    jax.nn.softplus also minds infinite ones, and takes a CPU three times as long.
+    """
+    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+# Not left to autodiff, which halves or drops the slope at 0.
+softplus.defjvps(lambda slope, _, x: slope * jax.nn.sigmoid(x))
+
+
 @dataclass(frozen=True)
 class Bernoulli(Categorical):
     """One logit for two levels; finite at logits of any size.
@@ -59,7 +72,7 @@ class Bernoulli(Categorical):
 
     def log_prob(self, params: jax.Array, values: jax.Array) -> jax.Array:
         """f32[...,1], values f32 or i32[...] on [0,1] -> f32[...], nats."""
-        return values * params[..., 0] - jax.nn.softplus(params[..., 0])
+        return values * params[..., 0] - softplus(params[..., 0])
 
     def logits(self, params: jax.Array) -> jax.Array:
         """f32[...,1] -> f32[...,2]."""

@@ -95,9 +95,10 @@ class LatentVariable(OnePlayer):
         if condition is not None:
             condition = jnp.tile(condition, (k, 1))
         outputs = self._decode(params, z.reshape(k * b, -1), condition, rngs)
+        values = values.reshape(b, -1)  # flat: XLA's CPU code for axes of length 1 is slow
         log_p = self.likelihood.log_prob(outputs.reshape(k, *values.shape, -1), values)
         ratio = 0.5 * (eps**2 + log_variance - z**2).sum(-1)  # the normalising constants cancel
-        return log_p.sum((2, 3, 4)), ratio
+        return log_p.sum(-1), ratio
 
     def _bytes(self, levels: jax.Array) -> jax.Array:
         return jnp.round(levels * (255.0 / (self.likelihood.levels - 1))).astype(jnp.uint8)
