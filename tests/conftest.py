@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
+import logging
 import os
 import resource
 import tempfile
@@ -128,3 +129,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
 def launch() -> Callable[..., launcher.Launch]:
     """A function of arguments and environment that runs `python launch.py` to its end."""
     return launcher.launch
+
+
+@pytest.fixture
+def heard(caplog):
+    """What genlab's log said, as one text."""
+    logging.getLogger("genlab").propagate = True
+    caplog.set_level(logging.INFO, "genlab")
+    return lambda: "\n".join(record.getMessage() for record in caplog.records)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import html.parser
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,46 +14,15 @@ from PIL import Image
 from genlab import config as configs
 from genlab.errors import UserError
 from genlab.modes import report
-from genlab.pages import curves, folders, page, pictures, record, standing, tables
+from genlab.pages import curves, folders, page, pictures, standing, tables
 from genlab.pages import events as told
 from genlab.pages import settings as differences
-from genlab.workdir import configs as run_configs
 from genlab.workdir import lines, lock
 from genlab.workdir.evaluations import measured
 from tests.conftest import tiny_config
+from tests.workdirs import FIRST, PROTOCOL, evaluated, read, run
 
-PROTOCOL = {"source": "digits", "split": "test", "images": 20, "estimate": "exact"}
 HOSTILE = "</script><script>x = '\"&</td><img src=http://evil onerror=x>"
-FIRST = "2026-01-01T00:00:00Z"
-
-
-def run(folder: Path, *, valid: float = 3.0, events=(), starts=(FIRST,), **changes) -> Path:
-    """A workdir as training writes it, of six steps, without training."""
-    config = tiny_config()
-    config.update_from_flattened_dict(changes)
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(run_configs.to_json(config))
-    for step in (3, 6):
-        for split, value in (("train", valid + 1), ("valid", valid)):
-            line = {"step": step, "epoch": step / 5, "split": split, "nll": value / step}
-            lines.append(folder / "metrics.jsonl", line)
-    for time in starts:
-        start = {"time": time, "command": ["launch.py", "--workdir=a b"], "commit": "abc-dirty"}
-        start |= {"devices": ["cpu:cpu"], "versions": {"jax": "1"}, "processes": 1}
-        start |= {"parameters": {"g": {"trainable": 7}, "d": {"trainable": 5}}}
-        lines.append(folder / "runs.jsonl", start)
-    lines.append(folder / "events.jsonl", *events)
-    return folder
-
-
-def evaluated(folder: Path, value: float, **protocol) -> Path:
-    line = {"step": 6, "nll": value, "list": [1.0, 2.0], "protocol": PROTOCOL | protocol}
-    lines.append(folder / "eval.jsonl", line | {"standard_error": {"nll": 0.5}})
-    return folder
-
-
-def read(*places: Path) -> list[record.Record]:
-    return [record.read(place.name, epath.Path(place)) for place in places]
 
 
 class Seen(html.parser.HTMLParser):
