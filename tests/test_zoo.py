@@ -15,6 +15,7 @@ from genlab.errors import UserError
 from genlab.publishing import add, cards, check
 from genlab.training import loop as train
 from genlab.workdir import places
+from genlab.workdir.lines import read_lines
 from genlab.zoo import entries
 from tests.conftest import tiny_config
 
@@ -113,6 +114,18 @@ def test_all_are_listed_and_have_a_card(zoo):
     for entry in entries.every():
         assert f"## {entry.name}" in page and f"{entry.name}.png)" in page
     assert str(root) not in page
+
+
+def test_an_entry_keeps_its_validation_curve_and_those_that_compare_are_drawn(zoo):
+    root, (workdir, _) = zoo
+    lines = read_lines(epath.Path(workdir) / "metrics.jsonl")
+    measured = [[line["epoch"], line["nll"]] for line in lines if line["split"] == "valid"]
+    assert entries.read("tiny0").about["curve"] == {"nll": measured} and measured
+    assert entries.read("tiny_both").about["curve"] == {}
+    ((panel, drawn),) = cards.curves().items()
+    assert panel == "nll, digits (validation)" and list(drawn) == ["tiny0", "tiny1"]
+    assert (root / "docs" / cards.CURVES).exists()
+    assert cards.CURVES in (root / "docs" / "zoo.md").read_text()
 
 
 def test_training_starts_from_an_entry(zoo, tmp_path):

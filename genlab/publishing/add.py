@@ -81,7 +81,7 @@ def add(
     if cards.DOCS.exists():
         if images is not None:
             files.save_grid(paths.of(cards.DOCS / cards.FIGURES / f"{name}.png"), images)
-        (cards.DOCS / "zoo.md").write_text(cards.page(cards.DOCS))
+        cards.write()
     _tell(entries.read(name))
 
 
@@ -110,7 +110,21 @@ def _about(model: Model, config: ConfigDict, what: str, time: str, metric: str) 
         "parameters": sum(size["total"] for size in sizes.values()),
         "versions": runs.versions(),
         "members": _members(model),
+        "curve": _curve(model, metric),
     }
+
+
+def _curve(model: Model, metric: str) -> dict[str, list[tuple[float, float]]]:
+    """{metric: [(epoch, its mean)]} of the run's validation split: of the number of its card, else
+    of what chose its best checkpoint."""
+    if places.is_mixture(model.workdir) or places.is_pretrained(model.workdir):
+        return {}
+    found = lines.read_lines(paths.of(model.workdir) / "metrics.jsonl")
+    measured = [line for line in found if line["split"] == "valid"]
+    for name in (metric, model.config.train.best_metric):
+        if curve := [(line["epoch"], line[name]) for line in measured if name in line]:
+            return {name: curve}
+    return {}
 
 
 def _members(model: Model) -> list[str]:

@@ -1,4 +1,5 @@
-"""docs/zoo.md: a card for each entry of the zoo, written from the entries alone.
+"""docs/zoo.md: a card for each entry of the zoo and a picture of their training, written from the
+entries alone.
 
 The entries' configs get the keys that they lack.
 
@@ -9,12 +10,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genlab.workdir import configs, places
+from genlab.pictures import files
+from genlab.pictures.figures import Comparison
+from genlab.workdir import configs, paths, places
 from genlab.zoo import entries
 from genlab.zoo.entries import Entry
 
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES = "figures/zoo"
+CURVES = f"{FIGURES}/curves.png"
+Curves = dict[str, dict[str, list[tuple[float, float, float]]]]  # {panel: {model: [(x, mean, 0)]}}
 HEAD = """# Trained models
 
 These come with genlab, in `genlab/zoo/models`, as weights alone. This page is written by
@@ -68,7 +73,25 @@ def page(docs: Path) -> str:
     every = entries.every()
     rows = [f"| [{e.name}](#{e.name}) | {e.number} | {e.size / 1e6:.2f} MB |" for e in every]
     cards = [card(e, (docs / FIGURES / f"{e.name}.png").exists()) for e in every]
-    return HEAD + "\n".join([*rows, "", *cards])
+    drawn = [f"![validation metrics against epochs]({CURVES})\n"] if curves() else []
+    return HEAD + "\n".join([*rows, "", *drawn, *cards])
+
+
+def curves() -> Curves:
+    """Validation curves of models that compare: two or more of one metric on one set."""
+    found: Curves = {}
+    for entry in entries.every():
+        for metric, curve in entry.about.get("curve", {}).items():
+            panel = f"{metric}, {entry.about['data']} (validation)"
+            found.setdefault(panel, {})[entry.name] = [(x, y, 0.0) for x, y in curve]
+    return {panel: lines for panel, lines in found.items() if len(lines) > 1}
+
+
+def write() -> None:
+    """Writes the page and its picture."""
+    (DOCS / "zoo.md").write_text(page(DOCS))
+    if found := curves():
+        files.save(paths.of(DOCS / CURVES), Comparison(found, "epoch", {}))
 
 
 def complete_configs() -> None:
@@ -80,4 +103,4 @@ def complete_configs() -> None:
 
 if __name__ == "__main__":
     complete_configs()
-    (DOCS / "zoo.md").write_text(page(DOCS))
+    write()

@@ -107,7 +107,8 @@ def rounded(state: State) -> State:
 
 
 def _narrowed(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float16) if x.dtype == np.float32 else x
+    with np.errstate(over="ignore"):  # told by `rounded`
+        return x.astype(np.float16) if x.dtype == np.float32 else x
 
 
 def _widened(x: np.ndarray) -> np.ndarray:
