@@ -14,4 +14,5 @@ def get_config() -> ConfigDict:
     config = mnist_multiscale.get_config()
     config.data.update(train_split="train", valid_split="")
     common.binarized_mnist(config, steps=5000)
+    config.optim.learning_rate = 5e-3
     return config
