@@ -35,7 +35,7 @@ def loaded(name: str) -> ConfigDict:
 
 # Those that take the longest to compile are with the thorough tests, as is every config whose
 # task and networks another has too.
-SLOW = ("cifar10", "celeba", "lfw", "mnist_multiscale", "mnist_dcgan", "binarized_mnist_multiscale")
+SLOW = ("cifar10", "celeba", "lfw", "mnist_multiscale", "mnist_dcgan")
 
 
 def all_arguments() -> list:
