@@ -93,6 +93,15 @@ def stop_between_the_handlers() -> None:
     Signals.take = taken
 
 
+@pytest.fixture
+def _a_script_hears_ctrl_c():
+    """Also where the tests were started in the background, where a shell turns it off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_a_script_hears_ctrl_c")
 def test_a_signal_at_the_last_step_reaches_the_script_and_no_later_training(tmp_path, monkeypatch):
     finished = ends.Ends.finished
 
