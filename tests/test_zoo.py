@@ -146,6 +146,7 @@ def test_training_starts_from_an_entry(zoo, tmp_path):
         (lambda: genlab.restore("pretrained:tiny0", step=3), "step 3 asked for; it is of step 6"),
         (lambda: genlab.restore("pretrained:tiny0", weights="raw"), "raw weights asked for"),
         (lambda: add.add("x", "No Name", "", ""), "small letters"),
+        (lambda: add.add("mixture:pretrained:tiny0", "x", "", "", half=True), "to its members"),
         (
             lambda: add.add("pretrained:tiny0", "x", "", "", evaluated="no"),
             "no evaluation of step 6",

@@ -52,7 +52,7 @@ def softplus(x: jax.Array) -> jax.Array:
     return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-# Not left to autodiff, which halves or drops the slope at 0.
+# Not left to autodiff, whose slope at 0 is 0.
 softplus.defjvps(lambda slope, _, x: slope * jax.nn.sigmoid(x))
 
 

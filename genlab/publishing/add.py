@@ -54,10 +54,13 @@ def add(
       metric: the number of its card; "" is the task's headline.
       half: keeps the weights at 16 bits, as they are then measured.
 
-    Raises: UserError for a name that no folder should have or members that are not in the zoo.
+    Raises: UserError for a name that no folder should have, members that are not in the zoo, or
+      weights that 16 bits do not hold.
     """
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise UserError(f"{name!r}: name it with small letters, digits and underscores.")
+    if half and places.is_mixture(place):
+        raise UserError("a mixture keeps no weights of its own: give --half to its members.")
     model = restore(place, step)
     if half:
         model = dataclasses.replace(model, state=entries.rounded(model.state))
@@ -117,8 +120,6 @@ def _about(model: Model, config: ConfigDict, what: str, time: str, metric: str) 
 def _curve(model: Model, metric: str) -> dict[str, list[tuple[float, float]]]:
     """{metric: [(epoch, its mean)]} of the run's validation split: of the number of its card, else
     of what chose its best checkpoint."""
-    if places.is_mixture(model.workdir) or places.is_pretrained(model.workdir):
-        return {}
     found = lines.read_lines(paths.of(model.workdir) / "metrics.jsonl")
     measured = [line for line in found if line["split"] == "valid"]
     for name in (metric, model.config.train.best_metric):
