@@ -30,7 +30,10 @@ def train(config: ConfigDict, workdir: str) -> Model:
 
 
 def mixture(members: Sequence[str], weights: str = "ema") -> Model:
-    """Several models as one: the mean of their probabilities at each pixel, exact.
+    """Several models as one, exact: the mean of their probabilities at each pixel.
+
+    Models of another order (`autoregressive.orders`) have a mean of their own; whole images are
+    then a mixture, in which each order counts the same.
 
     Args:
       members: workdirs, each perhaps with a step ("runs/a:500", "runs/a:best"), or pretrained:NAME.

@@ -3,12 +3,15 @@
 Its outputs are log probabilities of the levels. As each conditional is normalised, so is the
 whole, and every sampler draws from it as from one network. At each pixel the members that
 explained a value best do not count for more afterwards, as they do where whole images are mixed.
+
+Members may model the pixels by different orders (`autoregressive.orders`). The mean for an image is
+that of the members that know the order of which the context tells.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,20 +24,37 @@ from genlab.nn.multiscale import MultiScale, draw_by_scale
 from genlab.nn.pixel import PixelFields, PixelNetwork, PixelSampler, Place, cached
 from genlab.state import Tree
 
-Context = jax.Array | None | tuple[Any, ...]  # of all members, or one for each
+
+class Told(NamedTuple):
+    """What a mixture is told.
+
+    members: the context of each.
+    counted: f32[members,B], 1 for the members of whose probabilities an image has the mean, else 0;
+      None counts all.
+    """
+
+    members: tuple[Any, ...]
+    counted: jax.Array | None = None
+
+
+Context = jax.Array | None | Told
 
 
 class Mixture(PixelNetwork):
-    """Networks of pixels of one order, each with its own parameters.
+    """Networks of pixels, each with its own parameters.
 
     members: the networks.
     predictors: what the outputs of each mean.
     levels: of a value.
+    orders: of each member, by their numbers among all; () where there is one, which is not told.
+    all_orders: how many there are; the last features of the context tell which.
     """
 
     members: tuple[nn.Module, ...]
     predictors: tuple[PixelPredictor, ...]
     levels: int
+    orders: tuple[tuple[int, ...], ...] = ()
+    all_orders: int = 0
 
     # A colour's probabilities depend on the earlier colours of its pixel, so that samplers come
     # colour by colour.
@@ -54,7 +74,8 @@ class Mixture(PixelNetwork):
         train: bool = False,
     ) -> jax.Array | None:
         """See `masked.MaskedNetwork`; f32[B,H,W,C,levels], normalised log probabilities."""
-        each = [self._outputs(i, x, context, at, train) for i in range(len(self.members))]
+        told = self._told(context)
+        each = [self._outputs(i, x, told.members[i], at, train) for i in range(len(self.members))]
         if at is not None and at[1] is None:
             return None
         values = from_centred(x, self.levels)  # i32[B,H,W,C]
@@ -67,14 +88,14 @@ class Mixture(PixelNetwork):
             for predictor, outputs in zip(self.predictors, each, strict=True)
         ]
         stacked = jnp.stack([jnp.stack(of_member, -2) for of_member in log_probs])
-        return jax.nn.logsumexp(stacked, axis=0) - math.log(len(each))
+        if told.counted is None:
+            return jax.nn.logsumexp(stacked, axis=0) - math.log(len(each))
+        counted = told.counted[..., None, None, None, None]
+        return jax.nn.logsumexp(stacked, axis=0, b=counted) - jnp.log(counted.sum(0))
 
-    def _outputs(
-        self, i: int, x: jax.Array, context: Context, at: Place | None, train: bool
-    ) -> Any:
+    def _outputs(self, i: int, x: jax.Array, told: Any, at: Place | None, train: bool) -> Any:
         """Outputs of member i for all colours, as far as these are known."""
         member, (batch, _, _, colours) = self.members[i], x.shape
-        told = context[i] if isinstance(context, tuple) else context
         shape = (batch, 1, 1, colours, self.predictors[i].outputs)
         if at is None:
             if self.is_mutable_collection("cache"):
@@ -123,6 +144,15 @@ class Mixture(PixelNetwork):
         network = self.clone(members=tuple(network for network, _ in parts))
         return network, dict(zip(names, (own for _, own in parts), strict=True))
 
+    def of_order(self, number: int, params: Tree) -> tuple[PixelNetwork, Tree]:
+        """See `PixelNetwork`: the mixture of the members that know it."""
+        if not self.orders:
+            return self, params
+        kept = [i for i, numbers in enumerate(self.orders) if number in numbers]
+        fields = ("members", "predictors", "orders")
+        network = self.clone(**{f: tuple(getattr(self, f)[i] for i in kept) for f in fields})
+        return network, {f"members_{new}": params[f"members_{i}"] for new, i in enumerate(kept)}
+
     @property
     def factor(self) -> int:
         """See `MultiScale`."""
@@ -132,17 +162,31 @@ class Mixture(PixelNetwork):
         """See `MultiScale`."""
         return self.members[0].reduced(x)
 
-    def reduced_context(self, context: Context) -> Context:
-        """See `MultiScale`; one for each member."""
-        return tuple(m.reduced_context(told) for m, told in self._each(context))
+    def reduced_context(self, context: Context) -> Told:
+        """See `MultiScale`."""
+        told = self._told(context)
+        each = zip(self.members, told.members, strict=True)
+        return told._replace(members=tuple(m.reduced_context(own) for m, own in each))
 
-    def large_context(self, small: jax.Array, context: Context, shape: tuple[int, ...]) -> Context:
-        """See `MultiScale`; one for each member."""
-        return tuple(m.large_context(small, told, shape) for m, told in self._each(context))
+    def large_context(self, small: jax.Array, context: Context, shape: tuple[int, ...]) -> Told:
+        """See `MultiScale`."""
+        told = self._told(context)
+        each = zip(self.members, told.members, strict=True)
+        return told._replace(members=tuple(m.large_context(small, own, shape) for m, own in each))
 
-    def _each(self, context: Context) -> list[tuple[Any, Any]]:
-        told = context if isinstance(context, tuple) else (context,) * len(self.members)
-        return list(zip(self.members, told, strict=True))
+    def _told(self, context: Context) -> Told:
+        """What each member is told of a context: labels, and of several orders which one."""
+        if isinstance(context, Told):
+            return context
+        if not self.orders:
+            return Told((context,) * len(self.members))
+        assert context is not None
+        labels, order = jnp.split(context, [context.shape[-1] - self.all_orders], -1)
+        known = [order[..., np.array(numbers)] for numbers in self.orders]
+        each = [labels if len(n) == 1 else jnp.concatenate([labels, own], -1)
+                for n, own in zip(self.orders, known, strict=True)]  # fmt: skip
+        counted = jnp.stack([own[:, 0, 0].sum(-1) for own in known])
+        return Told(tuple(own if own.shape[-1] else None for own in each), counted)
 
 
 Stepped = PixelFields | Mixture  # networks that are computed pixel by pixel

@@ -173,6 +173,10 @@ class PixelNetwork(nn.Module):
         """The network in that field, and its own of these parameters."""
         return getattr(self, name), params[name]
 
+    def of_order(self, number: int, params: Tree) -> tuple[PixelNetwork, Tree]:
+        """The network for images that are all told that order, and its own of these parameters."""
+        return self, params
+
     def outer(self) -> tuple[str, ...]:
         """Paths of the parameters of the first layer and of the head: Muon's authors advise another
         optimizer for these."""

@@ -1,4 +1,9 @@
-"""Several trained models as one, whose probabilities at each pixel are the mean of theirs."""
+"""Several trained models as one, exact.
+
+Models of one order of the pixels become one whose probabilities at each pixel are the mean of
+theirs. Of several orders, each has such a mean of those who know it; their mixture, of equal
+weights, is then one of whole images, see `orders`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from genlab.likelihoods.contract import PixelLikelihood
 from genlab.nn.mixture import Mixture
 from genlab.state import State
 from genlab.task import PLAYER
+from genlab.tasks.autoregressive.orders import Orders
 
 if TYPE_CHECKING:
     from genlab.tasks.autoregressive.task import Task
@@ -21,8 +27,8 @@ if TYPE_CHECKING:
 def mix(models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
     """The task and state of the mixture of models, by their names.
 
-    Raises: UserError for models without a likelihood, or of other images, levels, classes or orders
-    than the first.
+    Raises: UserError for models without a likelihood, or of other images, levels, classes or scales
+      than the first.
     """
     (first, (task, state)), *others = models.items()
     for name, (other, _) in models.items():
@@ -32,10 +38,18 @@ def mix(models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
         _check(first, _what(task), name, _what(other))
     tasks = [other for other, _ in models.values()]
     levels = task.predictor.levels
+    orders = Orders(tuple(dict.fromkeys(name for t in tasks for name in t.orders.names)))
     network = Mixture(tuple(t.network for t in tasks), tuple(t.predictor for t in tasks), levels)
+    if orders.several:
+        numbers = tuple(tuple(map(orders.place, t.orders.names)) for t in tasks)
+        network = network.clone(orders=numbers, all_orders=len(orders.names))
     params = {f"members_{i}": s.params[PLAYER] for i, (_, s) in enumerate(models.values())}
     mixed = dataclasses.replace(
-        task, network=network, predictor=Categorical(levels), members=tuple(models)
+        task,
+        network=network,
+        predictor=Categorical(levels),
+        orders=orders,
+        members=tuple(models),
     )
     return mixed, state.replace(params={PLAYER: params}, opt={}, ema={})
 
@@ -49,7 +63,6 @@ def _what(task: Task) -> dict[str, Any]:
         "levels": task.predictor.levels,
         "binarisation": task.binarisation,
         "labels given": task.condition.size,
-        "orders": " ".join(task.orders.names),
         "scales": "one" if (task.network.order(places) == places.ravel()).all() else "several",
         "order of pixels": task.network.order(places).tobytes(),
     }

@@ -61,8 +61,8 @@ class Sampler:
 
     network: as samplers run it, see `PixelNetwork.as_sampled`.
     predictor: what its outputs mean.
-    context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None; or one for each member
-      of a mixture.
+    context: f32[B,1,1,K] or f32[B,H,W,K], see `genlab/nn/pixel.py`; or None; or what the members of
+      a mixture are told.
     temperature: divides the logits.
     method: one of METHODS, or "auto".
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,11 +133,11 @@ class Task(OnePlayer):
         """{"nll": f32[B]} nats per image, exact; {"mse": f32[B]} per pixel for grey values; with
         several orders the same by each, such as "nll_rotate180"."""
         values = choose.observe(self.predictor, self.binarisation, batch["image"], key)
-        params, labels = state.params[PLAYER], batch["label"]
-        each = [  # unrolled: a loop would be slow on CPU
-            self._measure(params, values, labels, jnp.full(values.shape[0], number))
-            for number in range(len(self.orders.names))
-        ]
+        each = []
+        for number in range(len(self.orders.names)):  # unrolled: a loop would be slow on CPU
+            network, params = self.network.of_order(number, state.params[PLAYER])
+            task, chosen = dataclasses.replace(self, network=network), jnp.full(len(values), number)
+            each.append(task._measure(params, values, batch["label"], chosen))
         return self.orders.mixture(each)
 
     def summarise(self, means: dict[str, Any]) -> dict[str, Any]:
@@ -209,9 +210,12 @@ class Task(OnePlayer):
         """The sampler for images of those labels i32[B], as the orders `chosen` i32[B] see them (by
         default the usual one). Raises UserError for an unknown method."""
         self.check_sample(state, method)
+        network, params = self.network, state.params[PLAYER]
+        if chosen is None:
+            network, params = network.of_order(self.orders.place(None), params)
         return Sampler(
-            network=self.network.as_sampled(patches=parallel.platform() == "cpu"),
-            params=state.params[PLAYER],
+            network=network.as_sampled(patches=parallel.platform() == "cpu"),
+            params=params,
             predictor=self.predictor,
             context=self.context(labels, chosen),
             temperature=temperature,
@@ -235,7 +239,7 @@ class Task(OnePlayer):
         return self.sampler(state, labels, chosen=chosen).differences(keys, *both)
 
     def mix(self, models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
-        """The mean of probabilities at each pixel, exact; see `mixing.mix`."""
+        """The mean of probabilities, exact; see `mixing.mix`."""
         return mixing.mix(models)
 
     def coder(self, state: State, count: int, lanes: int = 0) -> ImageCoder:
