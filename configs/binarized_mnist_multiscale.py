@@ -4,8 +4,8 @@ The first draws 7x7 pixels, the second the others of 28x28, as in `mnist_multisc
 
 python launch.py --config=configs/binarized_mnist_multiscale.py --workdir=runs/binarized_multiscale
 
-`:tpu`, `:gpu`: 10,000 steps of 256 images, 20 steps a call, bfloat16. They were not planned; the header
-of `mnist_multiscale` has estimates for the same networks at 256 levels.
+`:tpu`, `:gpu`: 10,000 steps of 256 images, 20 steps a call, bfloat16. They were not planned; the
+header of `mnist_multiscale` has estimates for the same networks at 256 levels.
 """
 
 from ml_collections import ConfigDict

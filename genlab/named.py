@@ -33,7 +33,7 @@ def mixture(members: Sequence[str], weights: str = "ema") -> Model:
     """Several models as one, exact: the mean of their probabilities at each pixel.
 
     Models of another order (`autoregressive.orders`) have a mean of their own; whole images are
-    then a mixture, in which each order counts the same.
+    then the mixture of these. Each model counts the same.
 
     Args:
       members: workdirs, each perhaps with a step ("runs/a:500", "runs/a:best"), or pretrained:NAME.

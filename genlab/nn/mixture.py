@@ -5,7 +5,8 @@ whole, and every sampler draws from it as from one network. At each pixel the me
 explained a value best do not count for more afterwards, as they do where whole images are mixed.
 
 Members may model the pixels by different orders (`autoregressive.orders`). The mean for an image is
-that of the members that know the order of which the context tells.
+that of the members that know the order of which the context tells; a member of n orders counts for
+each as 1/n.
 """
 
 from __future__ import annotations
@@ -29,12 +30,11 @@ class Told(NamedTuple):
     """What a mixture is told.
 
     members: the context of each.
-    counted: f32[members,B], 1 for the members of whose probabilities an image has the mean, else 0;
-      None counts all.
+    counts: f32[members,B], how much each counts for an image; None counts all the same.
     """
 
     members: tuple[Any, ...]
-    counted: jax.Array | None = None
+    counts: jax.Array | None = None
 
 
 Context = jax.Array | None | Told
@@ -88,10 +88,10 @@ class Mixture(PixelNetwork):
             for predictor, outputs in zip(self.predictors, each, strict=True)
         ]
         stacked = jnp.stack([jnp.stack(of_member, -2) for of_member in log_probs])
-        if told.counted is None:
+        if told.counts is None:
             return jax.nn.logsumexp(stacked, axis=0) - math.log(len(each))
-        counted = told.counted[..., None, None, None, None]
-        return jax.nn.logsumexp(stacked, axis=0, b=counted) - jnp.log(counted.sum(0))
+        counts = told.counts[..., None, None, None, None]
+        return jax.nn.logsumexp(stacked, axis=0, b=counts) - jnp.log(counts.sum(0))
 
     def _outputs(self, i: int, x: jax.Array, told: Any, at: Place | None, train: bool) -> Any:
         """Outputs of member i for all colours, as far as these are known."""
@@ -149,8 +149,11 @@ class Mixture(PixelNetwork):
         if not self.orders:
             return self, params
         kept = [i for i, numbers in enumerate(self.orders) if number in numbers]
-        fields = ("members", "predictors", "orders")
-        network = self.clone(**{f: tuple(getattr(self, f)[i] for i in kept) for f in fields})
+        network = self.clone(
+            members=tuple(self.members[i] for i in kept),
+            predictors=tuple(self.predictors[i] for i in kept),
+            orders=tuple(self.orders[i] for i in kept),
+        )
         return network, {f"members_{new}": params[f"members_{i}"] for new, i in enumerate(kept)}
 
     @property
@@ -185,8 +188,8 @@ class Mixture(PixelNetwork):
         known = [order[..., np.array(numbers)] for numbers in self.orders]
         each = [labels if len(n) == 1 else jnp.concatenate([labels, own], -1)
                 for n, own in zip(self.orders, known, strict=True)]  # fmt: skip
-        counted = jnp.stack([own[:, 0, 0].sum(-1) for own in known])
-        return Told(tuple(own if own.shape[-1] else None for own in each), counted)
+        counts = jnp.stack([own[:, 0, 0].mean(-1) for own in known])  # of several orders in part
+        return Told(tuple(own if own.shape[-1] else None for own in each), counts)
 
 
 Stepped = PixelFields | Mixture  # networks that are computed pixel by pixel

@@ -1,8 +1,9 @@
 """Several trained models as one, exact.
 
 Models of one order of the pixels become one whose probabilities at each pixel are the mean of
-theirs. Of several orders, each has such a mean of those who know it; their mixture, of equal
-weights, is then one of whole images, see `orders`.
+theirs. Of several orders, each has such a mean of those who know it, and whole images are the
+mixture of these, see `orders`. Each model counts the same: one that knows several orders counts for
+each in part.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def mix(models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
         _check(first, _what(task), name, _what(other))
     tasks = [other for other, _ in models.values()]
     levels = task.predictor.levels
-    orders = Orders(tuple(dict.fromkeys(name for t in tasks for name in t.orders.names)))
+    orders = _orders(tasks)
     network = Mixture(tuple(t.network for t in tasks), tuple(t.predictor for t in tasks), levels)
     if orders.several:
         numbers = tuple(tuple(map(orders.place, t.orders.names)) for t in tasks)
@@ -52,6 +53,15 @@ def mix(models: dict[str, tuple[Task, State]]) -> tuple[Task, State]:
         members=tuple(models),
     )
     return mixed, state.replace(params={PLAYER: params}, opt={}, ema={})
+
+
+def _orders(tasks: list[Task]) -> Orders:
+    """All that some model knows; each counts as much as the models that know it."""
+    counts: dict[str, float] = {}
+    for known in (task.orders for task in tasks):
+        for name, weight in zip(known.names, np.asarray(known.weights), strict=True):
+            counts[name] = counts.get(name, 0.0) + float(weight)
+    return Orders(tuple(counts), tuple(counts.values()) if len(counts) > 1 else ())
 
 
 def _what(task: Task) -> dict[str, Any]:

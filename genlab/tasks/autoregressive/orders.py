@@ -5,6 +5,8 @@ likelihood of x, by another order. A network that is told g, as it is told a cla
 orders at once. Their mixture, of equal weights, is a likelihood again:
 
     log p(x) = logmeanexp_g log p(g.x given g)
+
+Models of different orders have such a mixture too, see `mixing`; its weights need not be equal.
 """
 
 from __future__ import annotations
@@ -66,9 +68,14 @@ NAMES = tuple(SYMMETRIES)
 
 @dataclass(frozen=True)
 class Orders:
-    """The orders of a model, by name. If there are several, the network is told which it is."""
+    """The orders of a model. If there are several, the network is told which it is.
+
+    names: of SYMMETRIES.
+    counts: how much each counts in the mixture; () counts all the same.
+    """
 
     names: tuple[str, ...] = ("identity",)
+    counts: tuple[float, ...] = ()
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raises UserError for orders that images of that (H, W, C) cannot have."""
@@ -85,6 +92,12 @@ class Orders:
     def several(self) -> bool:
         """Whether the network is told an order."""
         return len(self.names) > 1
+
+    @property
+    def weights(self) -> jax.Array:
+        """f32[orders], of the mixture; their sum is 1."""
+        counts = jnp.array(self.counts or (1.0,) * len(self.names))
+        return counts / counts.sum()
 
     @property
     def usual(self) -> str:
@@ -119,7 +132,7 @@ class Orders:
 
         def draw(key: jax.Array) -> jax.Array:
             own = jax.random.fold_in(key, math.prod(shape))
-            return jax.random.randint(own, (), 0, len(self.names))
+            return jax.random.categorical(own, jnp.log(self.weights))
 
         return jax.vmap(draw)(keys)
 
@@ -139,13 +152,13 @@ class Orders:
         """Metrics f32[B] by each order -> those of the mixture, and each order's as nll_<order>."""
         if not self.several:
             return each[0]
-        found = {}
+        found, weights = {}, self.weights[:, None]
         for name in each[0]:
             values = jnp.stack([metrics[name] for metrics in each])  # f32[orders,B]
             if name == "nll":
-                found[name] = math.log(len(each)) - jax.nn.logsumexp(-values, axis=0)
+                found[name] = -jax.nn.logsumexp(-values, axis=0, b=weights)
             else:
-                found[name] = values.mean(0)
+                found[name] = (weights * values).sum(0)
             found |= {f"{name}_{order}": x for order, x in zip(self.names, values, strict=True)}
         return found
 
