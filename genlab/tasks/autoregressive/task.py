@@ -136,7 +136,8 @@ class Task(OnePlayer):
         each = []
         for number in range(len(self.orders.names)):  # unrolled: a loop would be slow on CPU
             network, params = self.network.of_order(number, state.params[PLAYER])
-            task, chosen = dataclasses.replace(self, network=network), jnp.full(len(values), number)
+            task = dataclasses.replace(self, network=network)
+            chosen = jnp.full(values.shape[0], number)  # not len: exports have symbolic batches
             each.append(task._measure(params, values, batch["label"], chosen))
         return self.orders.mixture(each)
 
