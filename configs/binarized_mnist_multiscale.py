@@ -19,7 +19,6 @@ from configs import common, mnist_multiscale
 
 def get_config(arg: str = "") -> ConfigDict:
     config = mnist_multiscale.get_config()
-    config.data.update(train_split="train", valid_split="")
     common.binarized_mnist(config, steps=5000)
     config.optim.learning_rate = 5e-3
     return common.variants(config, arg, **common.accelerators(256, 10_000, 20))

@@ -97,6 +97,7 @@ def grey_mnist(config: ConfigDict, steps: int) -> None:
 def binarized_mnist(config: ConfigDict, steps: int) -> None:
     """The fixed binarised MNIST (Larochelle's files) for likelihoods."""
     config.data.update(source="tfds:binarized_mnist", image_size=28, channels=1, batch_size=16)
+    config.data.update(train_split="train", valid_split="")
     config.likelihood.update(name="bernoulli", levels=2)
     likelihood_training(config, steps)
 

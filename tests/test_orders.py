@@ -66,6 +66,23 @@ def measured(model, state, images, label: int = 0):
     return on_one_device(model.evaluate)(state, batch, jax.random.key(0))
 
 
+def drawn_alike(model, state, keys, labels, images, known) -> np.ndarray:
+    """What every sampler completes to the same images, which keep what is known."""
+    drawn = [
+        np.asarray(
+            on_one_device(functools.partial(model.complete, method=method))(
+                state, keys, labels, images, known
+            )
+        )
+        for method in model.methods
+    ]
+    for other in drawn[1:]:
+        np.testing.assert_array_equal(drawn[0], other)
+    np.testing.assert_array_equal(drawn[0][np.asarray(known)], np.asarray(images)[known])
+    assert model.differences(state, keys, labels, drawn[0], drawn[1]) == (0, 0)
+    return drawn[0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_symmetries_are_those_of_the_square_and_are_undone(name):
     x = np.arange(9).reshape(1, 3, 3, 1)
@@ -130,18 +147,7 @@ def test_samplers_agree_and_keep_what_is_known(network, likelihood, shape, order
     images = 255 * jax.random.bernoulli(jax.random.key(1), 0.5, (n, *shape)).astype(jnp.uint8)
     known = jax.random.bernoulli(jax.random.key(2), 0.3, images.shape)
     for seen in (known, known & False):
-        drawn = [
-            np.asarray(
-                on_one_device(functools.partial(model.complete, method=method))(
-                    state, keys, labels, images, seen
-                )
-            )
-            for method in model.methods
-        ]
-        for other in drawn[1:]:
-            np.testing.assert_array_equal(drawn[0], other)
-        np.testing.assert_array_equal(drawn[0][np.asarray(seen)], np.asarray(images)[seen])
-    assert model.differences(state, keys, labels, drawn[0], drawn[1]) == (0, 0)
+        drawn_alike(model, state, keys, labels, images, seen)
 
 
 def test_samples_follow_the_mixture_and_completions_their_order():

@@ -178,7 +178,7 @@ class Mixture(PixelNetwork):
         return told._replace(members=tuple(m.large_context(small, own, shape) for m, own in each))
 
     def _told(self, context: Context) -> Told:
-        """What each member is told of a context: labels, and of several orders which one."""
+        """A context, split into those of the members: the labels, and each member's own orders."""
         if isinstance(context, Told):
             return context
         if not self.orders:

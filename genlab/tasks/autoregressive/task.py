@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -136,7 +135,7 @@ class Task(OnePlayer):
         each = []
         for number in range(len(self.orders.names)):  # unrolled: a loop would be slow on CPU
             network, params = self.network.of_order(number, state.params[PLAYER])
-            task = dataclasses.replace(self, network=network)
+            task = replace(self, network=network)
             chosen = jnp.full(values.shape[0], number)  # not len: exports have symbolic batches
             each.append(task._measure(params, values, batch["label"], chosen))
         return self.orders.mixture(each)
