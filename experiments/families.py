@@ -1,11 +1,12 @@
-"""One table and one picture: GANs, a VAE, a PixelCNN and PixelRNNs on grey MNIST, judged by the
-same features.
+"""A VAE and a PixelRNN on grey MNIST, to be judged by the same features as the autoencoder, the GAN
+and the PixelCNN that come with genlab.
 
-python launch.py --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
-python launch.py --config=experiments/families.py --workdir=runs/families --mode=sweep \\
-    --config.eval.classifier=runs/mnist_classifier
+python launch.py --config=experiments/families.py --workdir=runs/families --mode=sweep
+ours=runs/families/config=mnist_vae,runs/families/config=mnist_row_lstm
+theirs=pretrained:mnist_ae_dense,pretrained:mnist_gan,pretrained:mnist_pixelcnn
+python launch.py --mode=judge --samples=$theirs,$ours --output=runs/families/judged
 
-Each family is trained as its config says; `experiments/README.md` has the result.
+Each is trained as its config says; `experiments/README.md` has the result.
 """
 
 from collections.abc import Callable
@@ -15,15 +16,8 @@ from ml_collections import ConfigDict
 
 from genlab.config import base
 
-METRICS = ("frechet", "frechet_floor", "kernel", "precision", "recall", "coverage", "label_entropy")
-FAMILIES = (
-    "mnist_gan",
-    "mnist_dcgan_resize",
-    "mnist_vae",
-    "mnist_pixelcnn",
-    "mnist_row_lstm",
-    "mnist_diagonal_bilstm",
-)
+METRICS = ("nll", "neg_elbo")
+FAMILIES = ("mnist_vae", "mnist_row_lstm")
 
 
 def get_config() -> ConfigDict:

@@ -166,6 +166,22 @@ def test_lines_of_a_comparison_are_the_other_keys():
     assert axes[0].get_xlabel() == "model.code" and len(axes[0].get_legend().texts) == 2
 
 
+def test_pictures_name_only_what_differs(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "_compare", lambda lines, x, path: drawn.append((lines, x)))
+    results = [
+        table.Result({"train.steps": 9, "model.code": code, "loss": loss, "seed": seed}, {"mse": 1})
+        for code in (2, 16)
+        for loss in ("mse", "bce")
+        for seed in (0, 1)
+    ]
+    pictures.draw_metrics(tmp_path, results, ())
+    pictures.draw_metrics(tmp_path, results[:2], ())
+    (lines, x), (alone, all_of_it) = drawn
+    assert x == "model.code" and list(lines["mse"]) == ["loss=mse", "loss=bce"]
+    assert all_of_it == "train.steps" and list(alone["mse"]) == ["model.code=2, loss=mse"]
+
+
 def test_a_mistake_in_a_run_is_on_disk_and_the_rest_runs(tmp_path, counted, capsys):
     """Whoever looks later sees it; it is tried again when asked for, or when its config changed."""
     runs = [{"optim.learning_rate": rate} for rate in (1e-3, 0.25, 1e-2)]

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # 10. The blind spot, and rows against diagonals
 #
-# Four networks of pixels, and what each of them can see. What that is worth in nats, after half an
-# hour of training each, is in `experiments/README.md`.
+# Four networks of pixels, and what each of them can see. What that is worth in nats, after the same short
+# training of each, is in `experiments/README.md`.
 
 # %% [markdown]
 # The side of the images, and how long the two networks of digits are trained.

@@ -2,10 +2,7 @@
 
     python -m genlab.publishing.opening
 
-Samples of the autoencoder are the first ten by key 0 of a trained model that comes with genlab. The
-others are read back, pixel by pixel, from the figures that `experiments/families.py` and
-`experiments/networks.py` made of their runs. A family that joins `genlab/zoo` is drawn anew: use
-`drawn`.
+The first ten by key 0 of models that come with genlab.
 """
 
 from __future__ import annotations
@@ -18,11 +15,19 @@ from PIL import Image, ImageDraw, ImageFont
 
 import genlab
 from genlab.capabilities import Samples
-from genlab.pictures.files import GAP
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 COUNT, SIDE = 10, 28  # samples of each family, and their size
-FRAME = 64  # the grey between images of a grid
+FAMILIES = {
+    "Autoencoder, codes from a mixture": "mnist_ae_dense",
+    "VAE": "binarized_mnist_vae",
+    "GAN": "mnist_gan",
+    "PixelCNN": "binarized_mnist_pixelcnn",
+    "Gated PixelCNN": "binarized_mnist_gated_pixelcnn",
+    "Multi-scale, 7x7 first": "binarized_mnist_multiscale",
+    "PixelRNN, Row LSTM": "binarized_mnist_row_lstm",
+    "PixelRNN, Diagonal BiLSTM": "binarized_mnist_diagonal_bilstm_long",
+}
 SCALE, SPACE, TITLE, MARGIN = 2, 4, 24, 16  # pixels of the picture
 INK = "#1d2026"
 
@@ -32,27 +37,6 @@ def drawn(name: str) -> np.ndarray:
     model = genlab.pretrained(name)
     assert isinstance(model.task, Samples), name
     return np.asarray(model.sample(jax.random.key(0), COUNT))
-
-
-def read_back(figure: str, row: int) -> np.ndarray:
-    """u8[10,28,28,1]: the samples that a row of a figure shows."""
-    pixels = np.asarray(Image.open(FIGURES / figure).convert("L"))
-    top, bottom = _runs((pixels == FRAME).sum(1) > pixels.shape[1] // 20)[row]
-    upright = (pixels[top:bottom] == FRAME).mean(0) > 0.5  # no letter of a title is that high
-    columns = np.flatnonzero(upright)
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    units = COUNT * (SIDE + GAP) + GAP  # pixels of the grid that the figure enlarged
-    offsets = GAP + np.arange(SIDE) + 0.5
-    ys = top + (bottom - top) * offsets / (SIDE + 2 * GAP)
-    starts = np.arange(COUNT)[:, None] * (SIDE + GAP)
-    xs = left + (right - left) * (starts + offsets) / units  # f[10,28]
-    return pixels[ys.astype(int)[None, :, None], xs.astype(int)[:, None, :]][..., None]
-
-
-def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
-    """Where stretches of at least SIDE rows that hold the frame begin and end."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(int), [0]])))
-    return [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a > SIDE]
 
 
 def picture(families: list[tuple[str, np.ndarray]]) -> Image.Image:
@@ -80,16 +64,7 @@ def _font() -> str:
 
 def main() -> None:
     """Writes docs/figures/opening.png."""
-    families = [
-        ("Autoencoder, codes from a mixture", drawn("mnist_ae_dense")),
-        ("VAE", read_back("families.png", 2)),
-        ("GAN, dense", read_back("families.png", 0)),
-        ("GAN, convolutional", read_back("families.png", 1)),
-        ("PixelCNN, wide first mask", read_back("networks.png", 1)),
-        ("Gated PixelCNN, wide first mask", read_back("networks.png", 3)),
-        ("PixelRNN, Row LSTM", read_back("networks.png", 4)),
-        ("PixelRNN, Diagonal BiLSTM", read_back("networks.png", 5)),
-    ]
+    families = [(title, drawn(name)) for title, name in FAMILIES.items()]
     picture(families).save(FIGURES / "opening.png", optimize=True)
 
 

@@ -22,7 +22,7 @@ Lines = dict[str, list[tuple[Any, float, float]]]  # {line: [(x, mean, deviation
 
 def draw_metrics(workdir: epath.Path, results: Sequence[Result], metrics: tuple[str, ...]) -> None:
     """figures/sweep.png: the first swept key along x; a line for each setting of the others."""
-    groups, names = grouped(results), shown(results, metrics)
+    groups, names = _told_apart(results), shown(results, metrics)
     seeds_only = not groups[0][0]
     points: dict[str, Lines] = {m: {} for m in names}
     x = "seed" if seeds_only else next(iter(groups[0][0]))
@@ -42,7 +42,7 @@ def draw_curves(workdir: epath.Path, results: Sequence[Result], metrics: tuple[s
     """figures/curves.png: over the steps, of the validation split, for the first run of each
     setting; of the metrics that training measures."""
     points: dict[str, Lines] = {m: {} for m in metrics}
-    for point, members in grouped(results):
+    for point, members in _told_apart(results):
         lines = json_lines.read_lines(workdir / name(members[0].point) / "metrics.jsonl")
         title = ", ".join(map(str, point.values()))
         for metric in metrics:
@@ -63,7 +63,7 @@ def draw_samples(workdir: epath.Path, results: Sequence[Result]) -> None:
     noise where networks allow; and what else their tasks put side by side."""
     sheets: dict[str, list[tuple[str, np.ndarray]]] = {}
     notes = {"samples": "Samples of each, as drawn: none was chosen."}
-    for point, members in grouped(results):
+    for point, members in _told_apart(results):
         good = [r for r in members if not r.failure]
         if not good:
             continue
@@ -79,6 +79,16 @@ def draw_samples(workdir: epath.Path, results: Sequence[Result]) -> None:
         if len({images.shape for _, images in rows}) == 1 and jax.process_index() == 0:
             picture = figures.ImageRows(rows, notes[sheet])
             files.save(workdir / "figures" / f"{sheet}.png", picture)
+
+
+def _told_apart(results: Sequence[Result]) -> list[tuple[Point, list[Result]]]:
+    """As `grouped`, each point without what is the same in all of several."""
+    groups = grouped(results)
+    if len(groups) == 1:
+        return groups
+    first, *others = (point for point, _ in groups)
+    same = {key for key, value in first.items() if all(other[key] == value for other in others)}
+    return [({k: v for k, v in p.items() if k not in same}, members) for p, members in groups]
 
 
 def _short(point: Point) -> list[str]:
