@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 10. The blind spot, and rows against diagonals
 #
-# Four networks of pixels, and what each of them can see. What that is worth in nats, after the same short
+# Four networks of pixels, and what each of them can see. What that is worth in nats, after a short
 # training of each, is in `experiments/README.md`.
 
 # %% [markdown]
