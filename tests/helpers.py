@@ -1,4 +1,4 @@
-"""What several test files share: small networks with odd sizes, and small configs."""
+"""What several test files share: small networks with odd sizes, small configs, command lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
 
+from genlab import cli
 from genlab import config as configs
 from genlab.nn import gated, masked, multiscale, recurrent
 from tests.conftest import ROOT
@@ -88,3 +91,17 @@ def code_config(name: str, **sections):
     for section, changes in sections.items():
         config[section].update(changes)
     return config.lock()
+
+
+def parsed(*arguments: str) -> ConfigDict:
+    """The config of a command line; absl's flags are as before afterwards."""
+    before = set(flags.FLAGS)
+    for name in {"workdir", "mode"} - before:
+        flags.DEFINE_string(name, "", "As in launch.py.")
+    try:
+        cli._parse(["launch.py", *arguments])
+        return flags.FLAGS.config
+    finally:
+        for name in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, name)
+        flags.FLAGS.unparse_flags()

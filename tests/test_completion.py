@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from absl import flags
 from ml_collections import ConfigDict
 
-from genlab import cli
 from genlab import config as configs
 from genlab.errors import UserError
 from genlab.nn import build
 from genlab.sections.fields import fields_of
 from genlab.workdir import configs as run_configs
 from tests.conftest import ROOT
+from tests.helpers import parsed
 from tests.test_fields import FAMILIES, whole
 
 FILES = sorted(p.stem for p in (ROOT / "configs").glob("*_*.py") if p.stem[0] != "_")
@@ -28,20 +27,6 @@ ONE_OF_EACH = (
 )
 PIXELCNN = f"--config={ROOT}/configs/digits_pixelcnn.py:smoke"
 GAN = f"--config={ROOT}/configs/mnist_gan.py:smoke"
-
-
-def parsed(*arguments: str) -> ConfigDict:
-    """The config of a command line; absl's flags are as before afterwards."""
-    before = set(flags.FLAGS)
-    for name in {"workdir", "mode"} - before:
-        flags.DEFINE_string(name, "", "As in launch.py.")
-    try:
-        cli._parse(["launch.py", *arguments])
-        return flags.FLAGS.config
-    finally:
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
-        flags.FLAGS.unparse_flags()
 
 
 def network_sections(config: ConfigDict) -> Iterator[ConfigDict]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import shlex
 import tomllib
 
 import genlab
@@ -13,6 +14,7 @@ from genlab.publishing import cards, check
 from genlab.workdir import configs, places
 from genlab.zoo import entries
 from tests.conftest import ROOT
+from tests.helpers import parsed
 
 
 def test_each_model_of_the_package_finds_its_recorded_numbers():
@@ -51,6 +53,22 @@ def test_configs_of_entries_are_those_of_today():
     for entry in entries.every():
         text = (entry.folder / "config.json").read_text()
         assert text == configs.to_json(configs.read(places.PRETRAINED + entry.name)), entry.name
+
+
+def test_the_commands_of_an_entry_make_what_is_kept():
+    """By today's configs; and each starts from a network that an earlier one makes, or an entry."""
+    for entry in entries.every():
+        if entry.members:
+            continue
+        made = set(map(places.PRETRAINED.__add__, places.pretrained_names()))
+        for command in entry.about["commands"]:
+            config = parsed(*shlex.split(command)[2:])
+            source, workdir = config.train.init_from, command.partition(" --workdir=")[2]
+            assert not source or source in made, (entry.name, source)
+            assert workdir
+            made.add(workdir)
+        config.train.init_from = ""  # the last one's
+        assert configs.to_json(config) == (entry.folder / "config.json").read_text(), entry.name
 
 
 def test_the_page_is_that_of_the_entries():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from etils import epath
 
 import genlab
 from genlab.errors import UserError
-from genlab.publishing import add, cards, check
+from genlab.publishing import add, cards, check, history
 from genlab.training import loop as train
 from genlab.workdir import places
 from genlab.workdir.lines import read_lines
@@ -137,6 +138,32 @@ def test_training_starts_from_an_entry(zoo, tmp_path):
     entry = genlab.pretrained("tiny0").state.params
     for a, b in zip(*map(jax.tree.leaves, (started, entry)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_was_trained_on_has_the_commands_of_all_before_it(zoo, tmp_path, monkeypatch):
+    """With names of workdirs that mean the same on every machine."""
+    _, (first, _) = zoo
+    starts = {"pretrained": "pretrained:tiny0", "second": first, "third": str(tmp_path / "second")}
+    for name, source in starts.items():
+        words = ["launch.py", "--x=1", f"--config.train.init_from={source}", "--workdir", name]
+        monkeypatch.setattr(sys, "argv", words)
+        config = tiny_config()
+        config.train.update(init_from=source, steps=1, eval_every=0, checkpoint_every=1)
+        train.train(config, str(tmp_path / name))
+    (own,) = history.commands(str(tmp_path / "pretrained"))
+    told = "python launch.py --x=1 --config.train.init_from=pretrained:tiny0 "
+    assert own == told + "--workdir=runs/pretrained"
+    found = history.commands(str(tmp_path / "third"))
+    assert [words.split()[-1] for words in found] == [
+        "--workdir=runs/run0",
+        "--workdir=runs/second",
+        "--workdir=runs/third",
+    ]
+    assert "init_from=runs/second " in found[2] and str(tmp_path) not in str(found)
+    shutil.rmtree(tmp_path / "second")
+    with pytest.raises(UserError, match="second, which is gone"):
+        history.commands(str(tmp_path / "third"))
+    assert history.commands("pretrained:tiny0") == entries.read("tiny0").about["commands"]
 
 
 @pytest.mark.parametrize(

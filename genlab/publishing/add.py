@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-import shlex
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from genlab.errors import UserError, hint
 from genlab.model import Model, restore
 from genlab.modes import evaluate
 from genlab.pictures import files
-from genlab.publishing import cards, check
+from genlab.publishing import cards, check, history
 from genlab.workdir import configs, lines, paths, places, runs
 from genlab.zoo import entries
 
@@ -101,7 +100,7 @@ def _about(model: Model, config: ConfigDict, what: str, time: str, metric: str) 
     return {
         "what": what,
         "time": time,
-        "command": _command(model),
+        "commands": history.commands(model.workdir),
         "data": config.data.source.removeprefix("tfds:"),
         "shape": list(model.spec.shape),
         "classes": list(model.spec.classes),
@@ -113,19 +112,8 @@ def _about(model: Model, config: ConfigDict, what: str, time: str, metric: str) 
         "parameters": sum(size["total"] for size in sizes.values()),
         "versions": runs.versions(),
         "members": _members(model),
-        "curve": _curve(model, metric),
+        "curve": history.curve(model.workdir, metric, model.config.train.best_metric),
     }
-
-
-def _curve(model: Model, metric: str) -> dict[str, list[tuple[float, float]]]:
-    """{metric: [(epoch, its mean)]} of the run's validation split: of the number of its card, else
-    of what chose its best checkpoint."""
-    found = lines.read_lines(paths.of(model.workdir) / "metrics.jsonl")
-    measured = [line for line in found if line["split"] == "valid"]
-    for name in (metric, model.config.train.best_metric):
-        if curve := [(line["epoch"], line[name]) for line in measured if name in line]:
-            return {name: curve}
-    return {}
 
 
 def _members(model: Model) -> list[str]:
@@ -135,17 +123,6 @@ def _members(model: Model) -> list[str]:
     if not all(places.is_pretrained(name) for name in found):
         raise UserError("a mixture in the zoo is one of pretrained models; add its members first.")
     return [name.removeprefix(places.PRETRAINED) for name in found]
-
-
-def _command(model: Model) -> str:
-    """That of the run's first start, without the places of this machine."""
-    if places.is_mixture(model.workdir):
-        return f"genlab.mixture([{', '.join(repr(n) for n, _ in places.members(model.workdir))}])"
-    starts = lines.read_lines(paths.of(model.workdir) / "runs.jsonl")
-    words = starts[0]["command"][1:] if starts else []
-    own = r"--(workdir|compilation_cache|config\.data\.data_dir)="  # of this machine
-    kept = [word for word in words if not re.match(own, word)]
-    return shlex.join(["python", "launch.py", *kept])
 
 
 def _portable(config: ConfigDict) -> ConfigDict:

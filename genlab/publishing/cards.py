@@ -53,12 +53,13 @@ def card(entry: Entry, picture: bool) -> str:
         "number": entry.number,
         "protocol": entry.protocol,
         "trained": about["time"],
-        "command": f"`{about['command']}`",
         "step": f"{about['step']:,}, {about['weights']} weights",
         "members": ", ".join(entry.members),
         "size": f"{entry.size / 1e6:.2f} MB, {about['parameters']:,} parameters{_bits(entry)}",
     }
     lines = [f"- {name}: {text}" for name, text in facts.items() if text]
+    made = "\n".join(about["commands"])
+    lines += [f"- made by\n\n```\n{made}\n```"]
     image = f"\n![samples]({FIGURES}/{entry.name}.png)\n" if picture else ""
     return f"## {entry.name}\n\n{about['what']}\n\n" + "\n".join(lines) + "\n" + image
 

@@ -1,7 +1,7 @@
 """Entries of the zoo on disk: a folder each, of weights alone.
 
 config.json            of the run
-entry.json             what was measured on what, by which command; digest; `check`
+entry.json             what was measured on what, by which commands; digest; `check`
 weights.safetensors    parameters and statistics, at 32 bits or, of a larger model, 16; none for a
                        mixture of other entries
 check.npz              a few images of the evaluation split, and what the model says of them

@@ -1,0 +1,64 @@
+"""How a trained model came to be: the commands that make it again, and its validation curve."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from genlab.errors import UserError
+from genlab.workdir import configs, lines, paths, places
+from genlab.zoo import entries
+
+OF_THIS_MACHINE = r"--?(workdir|compilation_cache|config\.data\.data_dir|config\.train\.init_from)"
+
+
+def commands(place: str) -> list[str]:
+    """What to run, one after another, from the first network on.
+
+    A run that started from another workdir comes after that one's commands. Workdirs are called
+    `runs/<name of the folder>`; whatever else is of this machine is left out.
+
+    Raises: UserError for a run that started from a workdir that is gone.
+    """
+    if places.is_mixture(place):
+        return [f"genlab.mixture([{', '.join(repr(name) for name, _ in places.members(place))}])"]
+    if places.is_pretrained(place):
+        return entries.read(place.removeprefix(places.PRETRAINED)).about["commands"]
+    folder, source = paths.of(place), configs.read(place).train.init_from
+    starts = lines.read_lines(folder / "runs.jsonl")
+    kept = _portable(starts[0]["command"][1:] if starts else [])
+    earlier: list[str] = []
+    if places.is_pretrained(source):
+        kept.append(f"--config.train.init_from={source}")
+    elif source:
+        if not (paths.of(source) / "config.json").exists():
+            raise UserError(f"{place} was trained on from {source}, which is gone: no command.")
+        earlier = commands(source)
+        kept.append(f"--config.train.init_from={_called(source)}")
+    return [*earlier, shlex.join(["python", "launch.py", *kept, f"--workdir={_called(place)}"])]
+
+
+def _portable(words: list[str]) -> list[str]:
+    """Without the flags that are of this machine, written `--flag=value` or `--flag value`."""
+    rest, kept = iter(words), []
+    for word in rest:
+        if re.fullmatch(OF_THIS_MACHINE, word):
+            next(rest, None)
+        elif not re.match(OF_THIS_MACHINE + "=", word):
+            kept.append(word)
+    return kept
+
+
+def _called(workdir: str) -> str:
+    return f"runs/{paths.of(workdir).name}"
+
+
+def curve(place: str, *metrics: str) -> dict[str, list[tuple[float, float]]]:
+    """{metric: [(epoch, its mean)]} over the validation split, of the first of the metrics that the
+    run measured."""
+    found = lines.read_lines(paths.of(place) / "metrics.jsonl")
+    measured = [line for line in found if line["split"] == "valid"]
+    for metric in metrics:
+        if points := [(line["epoch"], line[metric]) for line in measured if metric in line]:
+            return {metric: points}
+    return {}
