@@ -211,6 +211,33 @@ def test_a_damaged_shard_is_one_line(store):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("damage", [None, 2500, 6000])
+def test_records_read_together_are_those_read_one_by_one(store, damage):
+    """A part of the shard may be damaged: others stand in alike."""
+    import tensorflow_datasets as tfds
+
+    features = {"image": image_feature(8, 8, 3), "label": tfds.features.Text()}
+    examples = [
+        {"image": RNG.integers(0, 256, (8, 8, 3), np.uint8), "label": "ab"[i % 2]}
+        for i in range(40)
+    ]
+    root = store(f"cut_{damage or 0}", features, {"train": examples[:9], "test": examples})
+    (shard,) = (path for path in Path(root).rglob("*test.array_record*"))
+    if damage:
+        good = shard.read_bytes()
+        shard.write_bytes(good[:damage] + bytes(20) + good[damage + 20 :])
+    config = section(source=f"tfds:cut_{damage or 0}", data_dir=root, on_broken="skip")
+    split = data.load(config).test
+    rows = np.random.default_rng(0).permutation(40).reshape(8, 5)
+    together, own = split.read_marked(rows)
+    assert own.all() == (damage is None)
+    images, labels = together["image"].reshape(40, 8, 8, 3), together["label"].ravel()
+    again = data.load(config).test
+    for row, image, label in zip(rows.ravel(), images, labels, strict=True):
+        np.testing.assert_array_equal(image, again[row][0])
+        assert label == again[row][1]
+
+
 @pytest.mark.parametrize("name", ["no_such_set", "mnist:99.0.0", "a b", "mnist/x", "/", "Ümlaut"])
 def test_a_set_that_tfds_does_not_have_is_one_line(name, tmp_path):
     config = section(source=f"tfds:{name}", data_dir=str(tmp_path), download=False)

@@ -1,16 +1,17 @@
-"""What a source of images offers: named splits of examples, read one at a time."""
+"""What a source of images offers: named splits of examples, in any order."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from genlab.errors import UserError
 
+Found = TypeVar("Found")
 Label = int | np.ndarray  # a class, -1 for none; or bool[K], attributes
 Example = tuple[np.ndarray, Label]  # u8[h,w,c] with c 1 or 3, label
 
@@ -28,6 +29,14 @@ class Unreadable(UserError):
         self.name, self.reason = name, reason
 
 
+def readable(read: Callable[..., Found], *args: Any) -> Found | None:
+    """What it reads, None where that is unreadable."""
+    try:
+        return read(*args)
+    except Unreadable:
+        return None
+
+
 class Examples(abc.ABC):
     """One split of a source, in an order that every machine agrees on.
 
@@ -42,6 +51,10 @@ class Examples(abc.ABC):
     @abc.abstractmethod
     def read(self, place: int) -> Example:
         """The example at a place. Raises Unreadable."""
+
+    def read_many(self, places: Sequence[int]) -> list[Example | None]:
+        """The examples at those places, None for one that cannot be read: `read` says why."""
+        return [readable(self.read, place) for place in places]
 
     @abc.abstractmethod
     def name(self, place: int) -> str:

@@ -7,6 +7,7 @@ has no certain reading is refused.
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import os
@@ -24,15 +25,17 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its reasons come in our o
 NO_PICTURES = {
     "BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MCIDAS", "MPEG", "WMF",
 }  # fmt: skip
+USUAL = ("PNG", "JPEG")  # before formats that Pillow can only tell by opening the file
 ORIENTATION = 0x0112  # of EXIF
 DEEP_GREY = ("PNG", "PPM", "JPEG2000")  # Pillow scales their mode I to 16 bits
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # of TIFF
 
 
-def picture_formats() -> list[str]:
-    """The formats that are read, by Pillow's names."""
+@functools.cache
+def picture_formats() -> tuple[str, ...]:
+    """The formats that are read, by Pillow's names; it tries them in this order."""
     Image.init()
-    return sorted(set(Image.OPEN) - NO_PICTURES)
+    return (*USUAL, *sorted(set(Image.OPEN) - NO_PICTURES - set(USUAL)))
 
 
 def picture_suffixes() -> frozenset[str]:

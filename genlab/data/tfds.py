@@ -6,19 +6,64 @@ import functools
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab.data.examples import Example, Examples, Source, Unreadable
+from genlab.data.examples import Example, Examples, Source, Unreadable, readable
 from genlab.data.fit import converted
 from genlab.data.pixels import from_array, read_bytes
 from genlab.data.tfds_labels import Labels, labels_of
 from genlab.errors import UserError, log
 
+TOGETHER = 256  # so many records are read at once
 BINARY = {"binarized_mnist"}  # sets that are known to hold zeros and ones, declared as bytes
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The records of a split of a set, by random access; those that are damaged are named."""
+
+    builder: Any
+    split: str
+    decoders: dict[str, Any] | None
+
+    @functools.cached_property
+    def opened(self) -> Any:
+        """When the first record is read."""
+        return self.builder.as_data_source(split=self.split, decoders=self.decoders)
+
+    def __len__(self) -> int:
+        return int(self.builder.info.splits[self.split].num_examples)
+
+    def name(self, place: int) -> str:
+        return f"tfds:{self.builder.name}, {self.split} record {place}"
+
+    def one(self, place: int) -> Any:
+        """The record at a place. Raises Unreadable."""
+        try:
+            return self.opened[int(place)]
+        except Exception as error:  # what a damaged shard makes its readers raise
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Unreadable(self.name(place), first) from None
+
+    def many(self, places: Sequence[int]) -> list[Any]:
+        """Those at the places, None for a damaged one; at a seventh of the cost of one by one."""
+        try:
+            return self.opened.__getitems__([int(place) for place in places])
+        except Exception:  # one of them is damaged
+            return [readable(self.one, place) for place in places]
+
+    def every(self) -> Iterator[tuple[int, Any]]:
+        """(place, record) of all that can be read."""
+        for start in range(0, len(self), TOGETHER):
+            places = range(start, min(start + TOGETHER, len(self)))
+            for place, record in zip(places, self.many(places), strict=True):
+                if record is not None:
+                    yield place, record
 
 
 @dataclass(frozen=True)
@@ -42,12 +87,11 @@ class _Set:
             and np.dtype(self.image.np_dtype) != np.float32
         )
 
-    def records(self, split: str) -> Any:
-        """Random access to the records of a split."""
+    def records(self, split: str) -> _Records:
         import tensorflow_datasets as tfds
 
         decoders = {"image": tfds.decode.SkipDecoding()} if self.encoded else None
-        return self.builder.as_data_source(split=split, decoders=decoders)
+        return _Records(self.builder, split, decoders)
 
     def pixels(self, value: Any, name: str) -> np.ndarray:
         """What a record holds as `image` -> u8[h,w,c]. Raises Unreadable."""
@@ -72,44 +116,42 @@ class _Set:
         if self.builder.name in BINARY:
             return 255
         for split in self.builder.info.splits:
-            for place, record in enumerate(self.records(split)):
-                if self.pixels(record["image"], f"{split} record {place}").max() > 1:
+            records = self.records(split)
+            for place, record in records.every():
+                pixels = readable(self.pixels, record["image"], records.name(place))
+                if pixels is not None and pixels.max() > 1:
                     return 1
         return 255
 
 
-class Records(Examples):
+class _Split(Examples):
     """One split of a set."""
 
     def __init__(self, owner: _Set, split: str, labels: Labels):
-        self.owner, self.split, self.labels = owner, split, labels
-
-    @functools.cached_property
-    def records(self) -> Any:
-        """Opened when the first example is read."""
-        return self.owner.records(self.split)
+        self.owner, self.records, self.labels = owner, owner.records(split), labels
 
     def __len__(self) -> int:
-        return int(self.owner.builder.info.splits[self.split].num_examples)
+        return len(self.records)
 
     def read(self, place: int) -> Example:
-        name = self.name(place)
-        try:
-            record = self.records[int(place)]
-        except Exception as error:  # what a damaged shard makes its readers raise
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Unreadable(name, first) from None
-        pixels = self.owner.pixels(record["image"], name)
+        return self._example(self.records.one(place), place)
+
+    def read_many(self, places: Sequence[int]) -> list[Example | None]:
+        found = zip(self.records.many(places), places, strict=True)
+        return [None if x is None else readable(self._example, x, place) for x, place in found]
+
+    def _example(self, record: Any, place: int) -> Example:
+        pixels = self.owner.pixels(record["image"], self.name(place))
         return pixels * np.uint8(self.owner.scale), self.labels.read(record)
 
     def name(self, place: int) -> str:
-        return f"tfds:{self.owner.builder.name}, {self.split} record {place}"
+        return self.records.name(place)
 
     def identity(self) -> dict[str, Any]:
         info = self.owner.builder.info
         return {
             "count": len(self),
-            "contents": f"{info.full_name} {info.splits[self.split].num_bytes}",
+            "contents": f"{info.full_name} {info.splits[self.records.split].num_bytes}",
         }
 
 
@@ -127,9 +169,13 @@ def open_tfds(name: str, config: ConfigDict) -> Source:
         )
     owner = _Set(builder, image, config.background)
     every = [split for split in builder.info.splits if builder.info.splits[split].num_examples]
-    labels = labels_of(config.label, builder, lambda: map(owner.records, every))
+    labels = labels_of(
+        config.label,
+        builder,
+        lambda: (record for split in every for _, record in owner.records(split).every()),
+    )
     valid = "validation" if "validation" in every else ""
-    splits: dict[str, Examples] = {split: Records(owner, split, labels) for split in every}
+    splits: dict[str, Examples] = {split: _Split(owner, split, labels) for split in every}
     return Source(splits, labels.classes, labels.attributes, valid)
 
 

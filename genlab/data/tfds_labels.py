@@ -21,7 +21,7 @@ class Labels:
     attributes: tuple[str, ...] = ()
 
 
-def labels_of(path: str, builder: Any, splits: Callable[[], Iterable[Iterable[Any]]]) -> Labels:
+def labels_of(path: str, builder: Any, records: Callable[[], Iterable[Any]]) -> Labels:
     """The labels that `data.label` names: "" is `label` where the set has it, "a/b" is b within a.
 
     Class labels keep their numbers. Texts and integers are numbered in order over all splits, which
@@ -58,7 +58,7 @@ def labels_of(path: str, builder: Any, splits: Callable[[], Iterable[Iterable[An
             f"data.label={path!r}: {what} of tfds:{builder.name} is neither a class, a text, an"
             " integer nor booleans."
         )
-    found = sorted({_plain(value(record)) for records in splits() for record in records})
+    found = sorted({_plain(value(record)) for record in records()})
     numbers = {item: number for number, item in enumerate(found)}
     classes = tuple(i.decode("utf-8", "replace") if isinstance(i, bytes) else str(i) for i in found)
     return Labels(lambda record: numbers[_plain(value(record))], classes)
