@@ -1,5 +1,5 @@
 """What each autoregressive network sees of an image, and what that is worth on the fixed binarised
-MNIST after the same short training: 2,000 steps of 16 images. `docs/zoo.md` has long trainings.
+MNIST after the same short training: 1,500 steps of 16 images. `docs/zoo.md` has long trainings.
 
 python launch.py --config=experiments/networks.py --workdir=runs/networks --mode=sweep
 """
@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from genlab.config import base
 
 METRICS = ("nll",)
-STEPS = 2000
+STEPS = 1500
 NETWORKS = (
     "pixelcnn",
     "pixelcnn:wide",
