@@ -150,8 +150,9 @@ def test_a_run_that_was_trained_on_has_the_commands_of_all_before_it(zoo, tmp_pa
         config = tiny_config()
         config.train.update(init_from=source, steps=1, eval_every=0, checkpoint_every=1)
         train.train(config, str(tmp_path / name))
-    (own,) = history.commands(str(tmp_path / "pretrained"))
-    told = "python launch.py --x=1 --config.train.init_from=pretrained:tiny0 "
+    *before, own = history.commands(str(tmp_path / "pretrained"))
+    assert before == history.commands(first) == entries.read("tiny0").about["commands"]
+    told = "python launch.py --x=1 --config.train.init_from=runs/run0 "
     assert own == told + "--workdir=runs/pretrained"
     found = history.commands(str(tmp_path / "third"))
     assert [words.split()[-1] for words in found] == [
@@ -163,7 +164,6 @@ def test_a_run_that_was_trained_on_has_the_commands_of_all_before_it(zoo, tmp_pa
     shutil.rmtree(tmp_path / "second")
     with pytest.raises(UserError, match="second, which is gone"):
         history.commands(str(tmp_path / "third"))
-    assert history.commands("pretrained:tiny0") == entries.read("tiny0").about["commands"]
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from genlab.workdir import configs, lines, paths, places
 from genlab.zoo import entries
 
 OF_THIS_MACHINE = r"--?(workdir|compilation_cache|config\.data\.data_dir|config\.train\.init_from)"
+WORKDIR = "--workdir="
 
 
 def commands(place: str) -> list[str]:
     """What to run, one after another, from the first network on.
 
-    A run that started from another workdir comes after that one's commands. Workdirs are called
-    `runs/<name of the folder>`; whatever else is of this machine is left out.
+    A run that started from another comes after that one's commands. Workdirs are called
+    `runs/<name of the folder>`; whatever else is of this machine is left out. Where it started from
+    an entry of the zoo, the commands are those of the entry, whose weights are the averaged ones of
+    the run that they make.
 
     Raises: UserError for a run that started from a workdir that is gone.
     """
@@ -24,18 +27,16 @@ def commands(place: str) -> list[str]:
         return [f"genlab.mixture([{', '.join(repr(name) for name, _ in places.members(place))}])"]
     if places.is_pretrained(place):
         return entries.read(place.removeprefix(places.PRETRAINED)).about["commands"]
-    folder, source = paths.of(place), configs.read(place).train.init_from
-    starts = lines.read_lines(folder / "runs.jsonl")
-    kept = _portable(starts[0]["command"][1:] if starts else [])
-    earlier: list[str] = []
-    if places.is_pretrained(source):
-        kept.append(f"--config.train.init_from={source}")
-    elif source:
-        if not (paths.of(source) / "config.json").exists():
-            raise UserError(f"{place} was trained on from {source}, which is gone: no command.")
-        earlier = commands(source)
-        kept.append(f"--config.train.init_from={_called(source)}")
-    return [*earlier, shlex.join(["python", "launch.py", *kept, f"--workdir={_called(place)}"])]
+    source = configs.read(place).train.init_from
+    if source and not (places.folder(source) / "config.json").exists():
+        raise UserError(f"{place} was trained on from {source}, which is gone: no command.")
+    earlier = commands(source) if source else []
+    starts = lines.read_lines(paths.of(place) / "runs.jsonl")
+    words = _portable(starts[0]["command"][1:] if starts else [])
+    if earlier:
+        words.append(f"--config.train.init_from={earlier[-1].rpartition(WORKDIR)[2]}")
+    called = f"{WORKDIR}runs/{paths.of(place).name}"
+    return [*earlier, shlex.join(["python", "launch.py", *words, called])]
 
 
 def _portable(words: list[str]) -> list[str]:
@@ -47,10 +48,6 @@ def _portable(words: list[str]) -> list[str]:
         elif not re.match(OF_THIS_MACHINE + "=", word):
             kept.append(word)
     return kept
-
-
-def _called(workdir: str) -> str:
-    return f"runs/{paths.of(workdir).name}"
 
 
 def curve(place: str, *metrics: str) -> dict[str, list[tuple[float, float]]]:
