@@ -13,7 +13,7 @@ from genlab.capabilities import Samples
 from genlab.publishing import cards, check
 from genlab.workdir import configs, places
 from genlab.zoo import entries
-from tests.conftest import ROOT
+from tests.conftest import ROOT, give_back_memory
 from tests.helpers import parsed
 
 
@@ -22,6 +22,7 @@ def test_each_model_of_the_package_finds_its_recorded_numbers():
     processors, their metric."""
     for name in places.pretrained_names():
         finds_its_numbers(name)
+        give_back_memory()  # what all of them have compiled does not fit into a worker
 
 
 def finds_its_numbers(name: str) -> None:
