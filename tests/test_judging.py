@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from genlab import data
-from genlab.judging import copies, inputs, judge
+from genlab.judging import copies, inputs, judge, judgement
 from tests.helpers import classifier_config
 
 
@@ -49,3 +51,9 @@ def test_names_are_the_shortest_that_differ():
     assert inputs._short(["a/samples.npz", "b/samples.npz"]) == ["a/samples", "b/samples"]
     assert inputs._short(["s.npz", "s.npz"]) == ["s", "s (1)"]
     assert inputs._short(["floor", "train[:10]"]) == ["floor (set)", "train[:10]"]
+
+
+def test_long_numbers_stay_apart():
+    wide = SimpleNamespace(value=lambda key: "0.01141 ± 0.0039")
+    (row,) = judgement._rows({"x": ("x", "")}, {"a": wide, "b": wide})
+    assert row.split() == ["x", *["0.01141", "±", "0.0039"] * 2]

@@ -133,7 +133,7 @@ def _block(columns: Mapping[str, Judged], copies: bool) -> Iterator[str]:
 
 def _rows(rows: Mapping[str, tuple[str, str]], columns: Mapping[str, Judged]) -> Iterator[str]:
     for key, (title, unit) in rows.items():
-        values = "".join(f"{judged.value(key):>{WIDTH}}" for judged in columns.values())
+        values = "".join(f" {judged.value(key):>{WIDTH - 1}}" for judged in columns.values())
         yield f"{title:{TITLES}}{values}  {unit}"
 
 
