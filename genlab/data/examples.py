@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from genlab.errors import UserError
 
+TOGETHER = 256  # so many places are asked for at once
 Found = TypeVar("Found")
 Label = int | np.ndarray  # a class, -1 for none; or bool[K], attributes
 Example = tuple[np.ndarray, Label]  # u8[h,w,c] with c 1 or 3, label
@@ -52,9 +53,12 @@ class Examples(abc.ABC):
     def read(self, place: int) -> Example:
         """The example at a place. Raises Unreadable."""
 
-    def read_many(self, places: Sequence[int]) -> list[Example | None]:
-        """The examples at those places, None for one that cannot be read: `read` says why."""
-        return [readable(self.read, place) for place in places]
+    def read_many(self, places: Sequence[int]) -> Iterator[Example | None]:
+        """The examples at those places, None for one that cannot be read: `read` says why.
+
+        One after another, since images may be large before they are fitted.
+        """
+        return (readable(self.read, place) for place in places)
 
     @abc.abstractmethod
     def name(self, place: int) -> str:

@@ -12,12 +12,11 @@ import numpy as np
 
 from genlab.condition import Spec
 from genlab.data.classes import columns_by_name, numbers_by_name
-from genlab.data.examples import Example, Examples, Source, Unreadable
+from genlab.data.examples import TOGETHER, Example, Examples, Source, Unreadable
 from genlab.data.fit import Fit
 from genlab.errors import UserError, log
 
 ATTEMPTS = 100  # so many broken examples in a row are no accident
-TOGETHER = 256  # so many are read at once
 
 
 @dataclass

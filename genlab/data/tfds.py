@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from genlab.data.examples import Example, Examples, Source, Unreadable, readable
+from genlab.data.examples import TOGETHER, Example, Examples, Source, Unreadable, readable
 from genlab.data.fit import converted
 from genlab.data.pixels import from_array, read_bytes
 from genlab.data.tfds_labels import Labels, labels_of
 from genlab.errors import UserError, log
 
-TOGETHER = 256  # so many records are read at once
 BINARY = {"binarized_mnist"}  # sets that are known to hold zeros and ones, declared as bytes
 
 
@@ -136,9 +135,9 @@ class _Split(Examples):
     def read(self, place: int) -> Example:
         return self._example(self.records.one(place), place)
 
-    def read_many(self, places: Sequence[int]) -> list[Example | None]:
-        found = zip(self.records.many(places), places, strict=True)
-        return [None if x is None else readable(self._example, x, place) for x, place in found]
+    def read_many(self, places: Sequence[int]) -> Iterator[Example | None]:
+        for record, place in zip(self.records.many(places), places, strict=True):
+            yield None if record is None else readable(self._example, record, place)
 
     def _example(self, record: Any, place: int) -> Example:
         pixels = self.owner.pixels(record["image"], self.name(place))
