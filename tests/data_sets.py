@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -51,3 +52,25 @@ def told(split) -> dict[int, int]:
     greys = found["image"][:, 0, 0, 0].tolist()
     assert len(set(greys)) == len(greys)
     return dict(zip(greys, found["label"].tolist(), strict=True))
+
+
+def stored(root: str, name: str, features: dict[str, Any], splits: dict[str, list[dict]]) -> str:
+    """Writes a set as TFDS does, of {feature: f} and {split: [examples]}; its data_dir."""
+    import tensorflow_datasets as tfds
+
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={split: list(enumerate(found)) for split, found in splits.items()},
+        data_dir=root,
+        file_format="array_record",
+        disable_shuffling=True,
+    )
+    return root
+
+
+def image_feature(*shape, **options):
+    import tensorflow_datasets as tfds
+
+    return tfds.features.Image(shape=shape, **options)

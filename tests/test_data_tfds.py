@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,36 +16,15 @@ from PIL import Image
 from genlab import data
 from genlab.errors import UserError
 from tests.conftest import ROOT, SHARED
-from tests.data_sets import section
+from tests.data_sets import image_feature, section, stored
 
 RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Callable[..., str]:
-    """Writes a set as TFDS does: (name, {feature: f}, {split: [examples]}) -> its data_dir."""
-    import tensorflow_datasets as tfds
-
-    def write(name: str, features: dict[str, Any], splits: dict[str, list[dict]]) -> str:
-        root = str(tmp_path_factory.mktemp("tfds"))
-        tfds.dataset_builders.store_as_tfds_dataset(
-            name=name,
-            version="1.0.0",
-            features=tfds.features.FeaturesDict(features),
-            split_datasets={split: list(enumerate(found)) for split, found in splits.items()},
-            data_dir=root,
-            file_format="array_record",
-            disable_shuffling=True,
-        )
-        return root
-
-    return write
-
-
-def image_feature(*shape, **options):
-    import tensorflow_datasets as tfds
-
-    return tfds.features.Image(shape=shape, **options)
+    """`stored`, in a folder of its own."""
+    return lambda *wanted: stored(str(tmp_path_factory.mktemp("tfds")), *wanted)
 
 
 def whole(root: str, name: str, split: str = "test", **changes):
@@ -209,33 +187,6 @@ def test_a_damaged_shard_is_one_line(store):
         with pytest.raises(UserError) as caught:
             whole(root, "cut")
         assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("damage", [None, 2500, 6000])
-def test_records_read_together_are_those_read_one_by_one(store, damage):
-    """A part of the shard may be damaged: others stand in alike."""
-    import tensorflow_datasets as tfds
-
-    features = {"image": image_feature(8, 8, 3), "label": tfds.features.Text()}
-    examples = [
-        {"image": RNG.integers(0, 256, (8, 8, 3), np.uint8), "label": "ab"[i % 2]}
-        for i in range(40)
-    ]
-    root = store(f"cut_{damage or 0}", features, {"train": examples[:9], "test": examples})
-    (shard,) = (path for path in Path(root).rglob("*test.array_record*"))
-    if damage:
-        good = shard.read_bytes()
-        shard.write_bytes(good[:damage] + bytes(20) + good[damage + 20 :])
-    config = section(source=f"tfds:cut_{damage or 0}", data_dir=root, on_broken="skip")
-    split = data.load(config).test
-    rows = np.random.default_rng(0).permutation(40).reshape(8, 5)
-    together, own = split.read_marked(rows)
-    assert own.all() == (damage is None)
-    images, labels = together["image"].reshape(40, 8, 8, 3), together["label"].ravel()
-    again = data.load(config).test
-    for row, image, label in zip(rows.ravel(), images, labels, strict=True):
-        np.testing.assert_array_equal(image, again[row][0])
-        assert label == again[row][1]
 
 
 @pytest.mark.parametrize("name", ["no_such_set", "mnist:99.0.0", "a b", "mnist/x", "/", "Ümlaut"])
