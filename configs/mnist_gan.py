@@ -8,7 +8,7 @@ test images; training images in their place: 0.65), coverage 0.82 (0.95), entrop
 nats (all ten digits; 2.30). Trained again with the code of 2026-11-26: 19.9.
 Trained on at a cosine rate with the generator's EMA 0.999 and batch statistics of momentum 0.99:
 12.7 after 20,000 steps (8 minutes, one core, shared), then 8.87 after 30,000 with dropout of 0.3 in
-the discriminator (17 minutes), which had begun to know its training images (accuracy on real ones
+the discriminator (21 minutes), which had begun to know its training images (accuracy on real ones
 0.71, on test images 0.50). 25,000 more: 9.4, no difference. The commands: `docs/zoo.md`.
 
 `:tpu`, `:gpu`: 20,000 steps of 256 images, 200 steps a call, bfloat16. Planned for four chips of
