@@ -140,6 +140,28 @@ def test_training_starts_from_an_entry(zoo, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_training_starts_from_the_step_of_a_run_that_is_asked_for(tmp_path):
+    """The newest, or the one behind the colon; the commands of the run say which."""
+    config = tiny_config()
+    config.train.update(steps=2, checkpoint_every=1, eval_every=0, keep=2)
+    train.train(config, str(tmp_path / "first"))
+    first = str(tmp_path / "first")
+    for named, step in ((first, 2), (f"{first}:1", 1), (f"{first}:latest", 2)):
+        on = tiny_config()
+        on.train.update(init_from=named, steps=1, eval_every=0, checkpoint_every=1)
+        on.optim.learning_rate = 0.0
+        workdir = str(tmp_path / named.rpartition("/")[2].replace(":", "_")) + "_on"
+        train.train(on, workdir)
+        kept = genlab.restore(first, step, "raw").state.params
+        began = genlab.restore(workdir, weights="raw").state.params
+        for a, b in zip(*map(jax.tree.leaves, (kept, began)), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert f"init_from=runs/{named.rpartition('/')[2]} " in history.commands(workdir)[1]
+    on.train.init_from = f"{first}:7"
+    with pytest.raises(UserError, match="7"):
+        train.train(on, str(tmp_path / "none"))
+
+
 def test_a_run_that_was_trained_on_has_the_commands_of_all_before_it(zoo, tmp_path, monkeypatch):
     """With names of workdirs that mean the same on every machine."""
     _, (first, _) = zoo

@@ -27,14 +27,15 @@ def commands(place: str) -> list[str]:
         return [f"genlab.mixture([{', '.join(repr(name) for name, _ in places.members(place))}])"]
     if places.is_pretrained(place):
         return entries.read(place.removeprefix(places.PRETRAINED)).about["commands"]
-    source = configs.read(place).train.init_from
+    source, step = places.stepped(configs.read(place).train.init_from)
     if source and not (places.folder(source) / "config.json").exists():
         raise UserError(f"{place} was trained on from {source}, which is gone: no command.")
     earlier = commands(source) if source else []
     starts = lines.read_lines(paths.of(place) / "runs.jsonl")
     words = _portable(starts[0]["command"][1:] if starts else [])
     if earlier:
-        words.append(f"--config.train.init_from={earlier[-1].rpartition(WORKDIR)[2]}")
+        began = earlier[-1].rpartition(WORKDIR)[2] + (step and f":{step}")
+        words.append(f"--config.train.init_from={began}")
     called = f"{WORKDIR}runs/{paths.of(place).name}"
     return [*earlier, shlex.join(["python", "launch.py", *words, called])]
 

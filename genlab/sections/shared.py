@@ -82,7 +82,7 @@ class Train:
     best_metric: str = ""  # of the validation split
     best_mode: Annotated[str, OneOf(("min", "max"))] = "min"
     patience: Natural = 0  # evaluations without a better best_metric that end the run; 0 is off
-    init_from: str = ""  # a workdir or pretrained:NAME whose parameters to start from
+    init_from: str = ""  # whose parameters to start from: a workdir, runs/a:best, pretrained:NAME
     max_attempts: Natural = 3  # rollbacks before the run stops
 
 

@@ -35,8 +35,9 @@ def initialised_from(state: State, source: str) -> State:
     names, if it names one."""
     if not source:
         return state
-    weights = "ema" if places.is_pretrained(source) else "raw"  # the former keep one kind
-    params = jax.device_get(restore(source, weights=weights).state.params)
+    place, step = places.stepped(source)
+    weights = "ema" if places.is_pretrained(place) else "raw"  # the former keep one kind
+    params = jax.device_get(restore(place, step or "latest", weights).state.params)
     spell = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
     if spell(params) != spell(state.params):
         raise UserError(

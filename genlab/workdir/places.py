@@ -3,6 +3,8 @@
 runs/pixelcnn                       a workdir
 pretrained:mnist_classifier         a model that comes with genlab, see `genlab/zoo`
 mixture:runs/a,runs/b:500           several; a step, "best" or "latest" may follow each
+
+`train.init_from` takes one of the first two, followed by a step in the same way.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def members(place: str) -> list[tuple[str, str]]:
     found, held = [], ""
     for piece in place.removeprefix(MIXTURE).split(","):
         held = f"{held},{piece}" if held else piece
-        name, step = _stepped(held)
+        name, step = stepped(held)
         if is_pretrained(name) or (folder(name) / "config.json").exists():
             found.append((name, step))
             held = ""
@@ -78,7 +80,8 @@ def members(place: str) -> list[tuple[str, str]]:
     return found
 
 
-def _stepped(text: str) -> tuple[str, str]:
+def stepped(text: str) -> tuple[str, str]:
+    """(place, step) of "runs/b:500", "runs/b:best" or "pretrained:NAME"; "" is no step."""
     name, _, step = text.rpartition(":")
     if name and name != PRETRAINED[:-1] and (step.isdigit() or step in ("latest", "best")):
         return name, step
