@@ -6,13 +6,20 @@ Trained on the bound of 5 draws (Burda et al., arXiv 1509.00519), Adam, cosine r
 
 Measured, seed 0: 150,000 steps of 5.5 ms on 2 idle CPU cores (14 minutes); test file, EMA weights,
 IWAE bound of 5,000 draws: 88.73 nats (ELBO 95.97, 19 active units). With the code of 2026-11-26, on
-one core: 88.55 (95.89, 20). Published for long runs: 88.71 (K=1), 87.10 (K=50). The plain VAE,
---config.vae.objective=elbo --config.vae.samples=1, has 90.93 (27 minutes on one core, shared).
+one core: 88.55 (95.89, 20). The plain VAE, --config.vae.objective=elbo --config.vae.samples=1, has
+90.93 (27 minutes on one core, shared, 14 active units).
 
-Images binarised anew at every step, 165,000 steps on one draw, 50 steps a call (15 minutes on one
-core, shared): 88.93 (ELBO 92.49, 16 active units); 6,000 steps at 5e-4 on 50 draws from there (12
-minutes): 87.84. Published for long runs: 86.76 (K=1), 84.78 (K=50). `mnist_vae_dynamic` of
-`docs/zoo.md` has both commands.
+On one H100, shared with nine other trainings, 2026-11-27, seed 0, 8 minutes each; 500 steps a call:
+
+                                     steps      here     active    published, long runs
+    one draw, vae.warmup_steps=50000  250,000   88.93      29       88.71
+    50 draws                          250,000   87.37      23       87.10
+    binarised anew, one draw          275,000   87.89      29       86.76
+    binarised anew, 50 draws          275,000   85.75      24       84.78
+
+The growing weight of the KL keeps twice the units alive. Images binarised anew on one CPU core, one
+draw without it: 88.93 after 165,000 steps (15 minutes, 16 active units). `docs/zoo.md` has the
+commands and the weights.
 
 The source's Adam epsilon of 1e-4 is for a loss in nats per image; ours is per dimension, so 1e-4
 would be 784 times larger beside the gradients and costs 1.8 nats (90.55); hence 1e-7.

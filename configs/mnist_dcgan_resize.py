@@ -12,6 +12,12 @@ the 10,000 test images; the floor is 10,000 training images in the place of samp
     coverage               0.53      0.95
     entropy of labels      2.29      2.30   (nats; all ten digits)
 
+A smaller generator for longer, `mnist_dcgan_resize` of `docs/zoo.md`, which has the command: from
+4x4x128, (128, 64) features, latent 64, EMA 0.999, a cosine rate, dropout of 0.3 in the
+discriminator alone; 25,000 steps of 128 images on one H100, shared with nine other trainings
+(5.4 minutes, seed 0): Frechet distance 5.69, coverage 0.84, precision 0.74, recall 0.84, entropy of
+labels 2.30.
+
 `:tpu`, `:gpu`: 2,500 steps of 256 images, 50 steps a call, bfloat16. Planned for four chips of v5e
 (estimates, not measured): 3.09 ms a step, 82,900 images/s, 210 MB a chip. One H100 needs 282 MB.
 """

@@ -21,7 +21,7 @@ COUNT, SIDE = 10, 28  # samples of each family, and their size
 FAMILIES = {
     "Autoencoder, codes from a mixture": "mnist_ae_dense",
     "VAE": "binarized_mnist_vae",
-    "GAN": "mnist_gan",
+    "GAN": "mnist_dcgan_resize",
     "PixelCNN": "binarized_mnist_pixelcnn",
     "Gated PixelCNN": "binarized_mnist_gated_pixelcnn",
     "Multi-scale, 7x7 first": "binarized_mnist_multiscale",
