@@ -10,8 +10,10 @@ At half the learning rate, of images turned by 180 degrees, on one core: 80.68 a
 minutes, seed 1), 79.90 after 12,000 (83 minutes, seed 0):
     --config.optim.learning_rate=0.005 --config.train.steps=12000
     --config.autoregressive.orders='("rotate180",)'
-Trained on from there, 10,000 steps at 0.003 (77 minutes): 79.61 (seed 10). Upright images at that
-rate: 80.04 after 14,000 steps (100 minutes, shared, seed 3).
+Trained on from there, 10,000 steps at 0.003 (77 minutes): 79.61 (seed 10).
+On one H100, shared with nine other trainings, 64 images a step at 0.005: upright 79.41 after 7,140
+steps (9.1 epochs, 9 minutes, seed 5), stopped at half the rate. `docs/zoo.md` has the commands.
+@D32@
 A step is at 0.08 of the matrix-product peak. A sample of 64 images takes 1.3 full forward passes
 (0.22 s), 606 times less than a pass for every pixel.
 
