@@ -239,7 +239,7 @@ class Comparison:
                     lw=1.2,
                     label=line or None,
                 )
-            few = len(values) <= 8  # a swept key; steps of a curve are many
+            few = len(values) <= 8
             if numeric and few and min(values) > 0 and max(values) >= 8 * min(values):
                 ax.set_xscale("log", base=2 if all(isinstance(x, int) for x in values) else 10)
             if numeric and few:
@@ -251,4 +251,31 @@ class Comparison:
             ax.grid(alpha=0.3)
             if any(lines):
                 ax.legend(frameon=False, fontsize=8)
+        return figure
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Metrics on the way of several trainings.
+
+    points: {panel: {line: [(x, y)]}}; two panels in a row, with the names of the lines below each.
+    x: what trainings are measured in.
+    """
+
+    points: dict[str, dict[str, list[tuple[float, float]]]]
+    x: str
+
+    def draw(self) -> Any:
+        columns = min(len(self.points), 2)
+        rows = -(-len(self.points) // columns)
+        figure, axes = _canvas(6.4 * columns, 5.0 * rows, rows, columns)
+        for ax in axes.flat[len(self.points) :]:
+            ax.set_axis_off()
+        for ax, (panel, lines) in zip(axes.flat, self.points.items(), strict=False):
+            for line, points in lines.items():
+                ax.plot(*zip(*points, strict=True), "o-", ms=4, lw=1.2, label=line)
+            ax.set(xlabel=self.x, ylabel=panel)
+            ax.grid(alpha=0.3)
+            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": 2}
+            ax.legend(frameon=False, fontsize=8, **below)
         return figure

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genlab.pictures import files
-from genlab.pictures.figures import Comparison
+from genlab.pictures import figures, files
 from genlab.workdir import configs, paths, places
 from genlab.zoo import entries
 from genlab.zoo.entries import Entry
@@ -19,7 +18,7 @@ from genlab.zoo.entries import Entry
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES = "figures/zoo"
 CURVES = f"{FIGURES}/curves.png"
-Curves = dict[str, dict[str, list[tuple[float, float, float]]]]  # {panel: {model: [(x, mean, 0)]}}
+Curves = dict[str, dict[str, list[tuple[float, float]]]]  # {panel: {model: [(epoch, mean)]}}
 HEAD = """# Trained models
 
 These come with genlab, in `genlab/zoo/models`, as weights alone. This page is written by
@@ -84,7 +83,7 @@ def curves() -> Curves:
     for entry in entries.every():
         for metric, curve in entry.about.get("curve", {}).items():
             panel = f"{metric}, {entry.about['data']} (validation)"
-            found.setdefault(panel, {})[entry.name] = [(x, y, 0.0) for x, y in curve]
+            found.setdefault(panel, {})[entry.name] = [(x, y) for x, y in curve]
     return {panel: lines for panel, lines in found.items() if len(lines) > 1}
 
 
@@ -92,7 +91,7 @@ def write() -> None:
     """Writes the page and its picture."""
     (DOCS / "zoo.md").write_text(page(DOCS))
     if found := curves():
-        files.save(paths.of(DOCS / CURVES), Comparison(found, "epoch", {}))
+        files.save(paths.of(DOCS / CURVES), figures.Trainings(found, "epoch"))
 
 
 def complete_configs() -> None:
