@@ -10,6 +10,8 @@ import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import pytest
+
 import genlab
 from genlab.capabilities import Samples
 from genlab.publishing import cards, check
@@ -19,16 +21,16 @@ from tests.conftest import ROOT, give_back_memory
 from tests.helpers import parsed
 
 
-def test_each_model_of_the_package_finds_its_recorded_numbers():
+@pytest.mark.parametrize("name", places.pretrained_names())
+def test_a_model_of_the_package_finds_its_recorded_numbers(name):
     """The likelihoods of its bundled images; its samples bit for bit or, by other versions and
     processors, their metric."""
-    for entry in entries.every():
-        if entry.members:  # all of them compiled together: in a process of its own
-            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                pool.submit(finds_its_numbers, entry.name).result()
-        else:
-            finds_its_numbers(entry.name)
-        give_back_memory()  # what all entries have compiled does not fit into a worker
+    if entries.read(name).members:  # all of them compiled together: in a process of its own
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(finds_its_numbers, name).result()
+    else:
+        finds_its_numbers(name)
+    give_back_memory()  # what all entries have compiled does not fit into a worker
 
 
 def finds_its_numbers(name: str) -> None:
