@@ -2,7 +2,7 @@
 output (`:listing`) against the one without, over the same steps.
 
 python launch.py --config=experiments/dcgan.py --workdir=runs/dcgan --mode=sweep \\
-    --config.eval.classifier=runs/mnist_classifier
+    --config.eval.classifier=pretrained:mnist_classifier
 """
 
 from collections.abc import Callable
