@@ -53,7 +53,9 @@ def _portable(words: list[str]) -> list[str]:
 
 def curve(place: str, *metrics: str) -> dict[str, list[tuple[float, float]]]:
     """{metric: [(epoch, its mean)]} over the validation split, of the first of the metrics that the
-    run measured."""
+    run measured; of an entry of the zoo, what it keeps of its run."""
+    if places.is_pretrained(place):
+        return entries.read(place.removeprefix(places.PRETRAINED)).about["curve"]
     found = lines.read_lines(paths.of(place) / "metrics.jsonl")
     measured = [line for line in found if line["split"] == "valid"]
     for metric in metrics:
