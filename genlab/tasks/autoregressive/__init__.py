@@ -1,5 +1,5 @@
 """Autoregressive models: PixelCNNs and PixelRNNs."""
 
-from genlab.tasks.autoregressive.defaults import config, likelihood_training, wide
+from genlab.tasks.autoregressive.defaults import config, deep, likelihood_training, wide
 
-__all__ = ["config", "likelihood_training", "wide"]
+__all__ = ["config", "deep", "likelihood_training", "wide"]

@@ -47,6 +47,17 @@ def wide(config: ConfigDict) -> None:
     config.model.first_kernel = 21
 
 
+def deep(config: ConfigDict, features: int, dropout: float, steps: int) -> None:
+    """Ten layers after it, which see 20 rows up: all of a digit. For a GPU: larger batches, and
+    many steps in a call."""
+    wide(config)
+    config.model.update(layers=10, features=features, dropout=dropout)
+    config.optim.update(learning_rate=0.005, matrix_decay=0.1)
+    config.data.batch_size = 64
+    config.train.update(steps=steps, steps_per_call=50, log_every=500)
+    config.train.update(eval_every=1000, checkpoint_every=1000, sample_every=steps // 4)
+
+
 def smoke(config: ConfigDict) -> None:
     """See `Task.smoke`."""
     config.likelihood.update(components=2, levels=min(config.likelihood.levels, 16))
