@@ -67,13 +67,12 @@ class Task(OnePlayer):
     @classmethod
     def make(cls, config: ConfigDict, spec: Spec) -> Task:
         predictor = choose.likelihood_of(config.likelihood, spec.shape[2])
-        expected = config.likelihood.binarisation == "expected"
-        if not isinstance(predictor, PixelPredictor) or expected:
+        binarisation = config.likelihood.binarisation
+        if not isinstance(predictor, PixelPredictor) or binarisation == "expected":
             raise UserError(
-                f"likelihood: {config.likelihood.name} with binarisation"
-                f" {config.likelihood.binarisation} is for VAEs; an autoregressive model needs"
-                " categorical, bernoulli, logistic_mixture or grey_value, and levels that are"
-                " drawn."
+                f"likelihood: {config.likelihood.name} with binarisation {binarisation} is for"
+                " VAEs; an autoregressive model needs categorical, bernoulli, logistic_mixture or"
+                " grey_value, and levels that are drawn."
             )
         conditional = config.autoregressive.conditional
         orders = Orders(config.autoregressive.orders)
@@ -82,7 +81,7 @@ class Task(OnePlayer):
         return cls(
             network=network,
             predictor=predictor,
-            binarisation=config.likelihood.binarisation,
+            binarisation=binarisation,
             optimizer=optim.make(config.optim, config.train.steps, outer=network.outer()),
             ema=config.optim.ema,
             shape=spec.shape,
@@ -122,8 +121,7 @@ class Task(OnePlayer):
         values_key, dropout_key = jax.random.split(key)
         values = choose.observe(self.predictor, self.binarisation, batch["image"], values_key)
         chosen = self.orders.for_rows(jax.random.fold_in(key, 2), len(values))
-        rngs = {"dropout": dropout_key}
-        each = self._measure(params, values, batch["label"], chosen, rngs)
+        each = self._measure(params, values, batch["label"], chosen, {"dropout": dropout_key})
         means = {name: x.mean() for name, x in each.items()}
         loss = means["nll"] / math.prod(self.shape) if "nll" in means else means["mse"]
         return loss, (self.summarise(means), {})
@@ -165,9 +163,8 @@ class Task(OnePlayer):
     ) -> jax.Array:
         """key[B] -> u8[B,H,W,C], drawn from a blank image pixel by pixel; with several orders each
         image by one that its key draws."""
-        images = jnp.zeros((keys.shape[0], *self.shape), jnp.uint8)
-        known = jnp.zeros(images.shape, bool)
-        return self.complete(state, keys, labels, images, known, method, temperature)
+        blank = jnp.zeros((keys.shape[0], *self.shape), jnp.uint8)
+        return self.complete(state, keys, labels, blank, blank > 0, method, temperature)
 
     def complete(
         self,
@@ -192,8 +189,7 @@ class Task(OnePlayer):
         levels, orders = self.predictor.levels, self.orders
         chosen = jnp.full(images.shape[0], orders.place(order))
         if order is None:
-            blank = ~known.any((1, 2, 3))
-            chosen = jnp.where(blank, orders.for_samples(keys, self.shape), chosen)
+            chosen = jnp.where(known.any((1, 2, 3)), chosen, orders.for_samples(keys, self.shape))
         sampler = self.sampler(state, labels, method, temperature, chosen)
         given = orders.apply(quantise(images, levels), chosen)
         drawn = orders.undo(sampler.draw(keys, given, orders.apply(known, chosen)), chosen)
@@ -257,8 +253,8 @@ class Task(OnePlayer):
             return jax.nn.softmax(logits) @ jnp.arange(levels, dtype=jnp.float32)
 
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
-        means = self.orders.symmetry.undo(means)
-        return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
+        grey = self.orders.symmetry.undo(means) * (255.0 / (levels - 1))
+        return jnp.round(grey).astype(jnp.uint8)
 
     def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
         return {"receptive_fields": (pictures.receptive_fields(self, state), pictures.FIELD)}
@@ -272,7 +268,7 @@ class Task(OnePlayer):
         -> f32[B,1,1,classes+orders], or None where there is nothing to tell."""
         if chosen is None:
             chosen = jnp.full(labels.shape[0], self.orders.place(None))
-        vectors = [self.condition.vector(labels), self.orders.vector(chosen)]
+        vectors = self.condition.vector(labels), self.orders.vector(chosen)
         told = [vector for vector in vectors if vector is not None]
         return jnp.concatenate(told, -1)[:, None, None] if told else None
 
