@@ -26,7 +26,7 @@ FAMILIES = {
     "Gated PixelCNN": "binarized_mnist_gated_pixelcnn",
     "Multi-scale, 7x7 first": "binarized_mnist_multiscale",
     "PixelRNN, Row LSTM": "binarized_mnist_row_lstm",
-    "PixelRNN, Diagonal BiLSTM": "binarized_mnist_diagonal_bilstm_long",
+    "PixelRNN, Diagonal BiLSTM": "binarized_mnist_diagonal_bilstm_wide",
 }
 SCALE, SPACE, TITLE, MARGIN = 2, 4, 24, 16  # pixels of the picture
 INK = "#1d2026"
