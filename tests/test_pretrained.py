@@ -85,3 +85,15 @@ def test_the_page_is_that_of_the_entries():
     assert path.read_text() == cards.page(ROOT / "docs")
     for entry in entries.every():
         assert str(ROOT.parent) not in json.dumps(entry.about)
+
+
+@pytest.mark.parametrize("network", ["pixelcnn", "gated_pixelcnn"])
+def test_the_variant_deep_is_how_the_entry_was_trained(network):
+    entry = entries.read(f"binarized_mnist_{network}")
+    config = parsed(
+        f"--config={ROOT}/configs/binarized_mnist_{network}.py:deep",
+        "--config.train.sample_every=0",
+        "--config.train.figures=False",
+        "--config.report.writers=()",
+    )
+    assert configs.to_json(config) == (entry.folder / "config.json").read_text()
