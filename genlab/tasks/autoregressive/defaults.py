@@ -48,8 +48,8 @@ def wide(config: ConfigDict) -> None:
 
 
 def deep(config: ConfigDict, features: int, dropout: float, steps: int) -> None:
-    """Ten layers after it, which see 20 rows up: all of a digit. For a GPU: larger batches, and
-    many steps in a call."""
+    """A 21x21 first mask and ten 3x3 layers see 20 rows up, all of a digit. For a GPU: larger
+    batches, and many steps in a call."""
     wide(config)
     config.model.update(layers=10, features=features, dropout=dropout)
     config.optim.update(learning_rate=0.005, matrix_decay=0.1)

@@ -253,8 +253,8 @@ class Task(OnePlayer):
             return jax.nn.softmax(logits) @ jnp.arange(levels, dtype=jnp.float32)
 
         means = jnp.stack([mean(colour) for colour in range(self.shape[2])], -1)
-        grey = self.orders.symmetry.undo(means) * (255.0 / (levels - 1))
-        return jnp.round(grey).astype(jnp.uint8)
+        means = self.orders.symmetry.undo(means)
+        return jnp.round(means * (255.0 / (levels - 1))).astype(jnp.uint8)
 
     def side_by_side(self, state: State) -> dict[str, tuple[np.ndarray, str]]:
         return {"receptive_fields": (pictures.receptive_fields(self, state), pictures.FIELD)}
@@ -268,7 +268,7 @@ class Task(OnePlayer):
         -> f32[B,1,1,classes+orders], or None where there is nothing to tell."""
         if chosen is None:
             chosen = jnp.full(labels.shape[0], self.orders.place(None))
-        vectors = self.condition.vector(labels), self.orders.vector(chosen)
+        vectors = [self.condition.vector(labels), self.orders.vector(chosen)]
         told = [vector for vector in vectors if vector is not None]
         return jnp.concatenate(told, -1)[:, None, None] if told else None
 
